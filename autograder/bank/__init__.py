@@ -1,0 +1,34 @@
+"""The answer bank: right answers of different styles and wrong ones, each a named misconception.
+
+`chNN.py` is percent text. A code cell is one answer: `# %% exercise="1.5" right="plain loop"` or
+`# %% exercise="1.5" wrong="counts 256 steps"`. It stands where the learner's answer cell stands.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jupytext
+
+
+class Answer(NamedTuple):
+    """One answer of the bank: the exercise's number, whether it is right, what it is, and its code."""
+
+    exercise: str
+    right: bool
+    name: str
+    source: str
+
+
+def answers(chapter: str) -> list[Answer]:
+    """All answers to a chapter, such as "ch01_quantization", in the bank's order."""
+    path = Path(__file__).parent / f"{chapter[:4]}.py"
+    return [
+        Answer(
+            cell.metadata["exercise"],
+            "right" in cell.metadata,
+            cell.metadata.get("right") or cell.metadata["wrong"],
+            cell.source,
+        )
+        for cell in jupytext.read(path).cells
+        if cell.cell_type == "code"
+    ]

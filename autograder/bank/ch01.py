@@ -1,0 +1,766 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# ## 1.1 Absolute error of 0.3, affine INT8 on [-1, 1]
+
+# %% exercise="1.1" right="three digits"
+ex_1_1 = 0.00196
+
+# %% exercise="1.1" right="computed"
+ex_1_1 = abs(0.3 - (round(1.3 * 255 / 2) * 2 / 255 - 1))
+
+# %% exercise="1.1" right="a NumPy scalar"
+ex_1_1 = np.abs(np.float32(0.3) - np.float32(166 * 2 / 255 - 1))
+
+# %% exercise="1.1" wrong="256 steps instead of 255"
+ex_1_1 = 0.003125
+
+# %% exercise="1.1" wrong="symmetric grid"
+ex_1_1 = 0.000787
+
+# %% exercise="1.1" wrong="cuts off instead of rounding"
+ex_1_1 = 0.00588
+
+# %% exercise="1.1" wrong="largest error instead of this one"
+ex_1_1 = 1 / 255
+
+# %% exercise="1.1" wrong="signed error"
+ex_1_1 = 0.3 - 0.301960784
+
+# %% exercise="1.1" wrong="the value read back"
+ex_1_1 = 0.30196
+
+# %% exercise="1.1" wrong="rounded to one digit"
+ex_1_1 = 0.002
+
+# %% exercise="1.1" wrong="text"
+ex_1_1 = "about 0.002"
+
+# %% [markdown]
+# ## 1.2 Absolute error of 0.5, symmetric INT8, absmax 2
+
+# %% exercise="1.2" right="three digits"
+ex_1_2 = 0.00394
+
+# %% exercise="1.2" right="computed"
+ex_1_2 = 32 * 2 / 127 - 0.5
+
+# %% exercise="1.2" wrong="128 positive codes"
+ex_1_2 = 0.0
+
+# %% exercise="1.2" wrong="affine scale"
+ex_1_2 = 0.00196
+
+# %% exercise="1.2" wrong="cuts off instead of rounding"
+ex_1_2 = 0.5 - 31 * 2 / 127
+
+# %% exercise="1.2" wrong="half a step"
+ex_1_2 = 0.00787
+
+# %% exercise="1.2" wrong="the value read back"
+ex_1_2 = 0.5039
+
+# %% [markdown]
+# ## 1.3 Affine or symmetric for [-0.8, 1.2]
+
+# %% exercise="1.3" right="the letter"
+ex_1_3 = "A"
+
+# %% exercise="1.3" right="small letter with a space"
+ex_1_3 = "a "
+
+# %% exercise="1.3" wrong="the offset takes a code"
+ex_1_3 = "B"
+
+# %% exercise="1.3" wrong="same bits, same step"
+ex_1_3 = "C"
+
+# %% exercise="1.3" wrong="zero in the middle shares codes evenly"
+ex_1_3 = "D"
+
+# %% exercise="1.3" wrong="the word"
+ex_1_3 = "affine"
+
+# %% [markdown]
+# ## 1.4 Largest error, symmetric INT8, absmax 1
+
+# %% exercise="1.4" right="exact"
+ex_1_4 = 0.003937
+
+# %% exercise="1.4" right="computed"
+ex_1_4 = 0.5 / (2**7 - 1)
+
+# %% exercise="1.4" wrong="a whole step"
+ex_1_4 = 1 / 127
+
+# %% exercise="1.4" wrong="INT4"
+ex_1_4 = 0.0714
+
+# %% exercise="1.4" wrong="a quarter step"
+ex_1_4 = 1 / 127 / 4
+
+# %% exercise="1.4" wrong="no answer"
+ex_1_4 = None
+
+# %% [markdown]
+# ## 1.5 quantize_dequantize
+
+# %% exercise="1.5" right="vectorised"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits must be 1 or more")
+    if not lo < hi:
+        raise ValueError("lo must be below hi")
+    steps = 2**bits - 1
+    scale = (hi - lo) / steps
+    return np.clip(np.round((np.asarray(x) - lo) / scale), 0, steps) * scale + lo
+
+# %% exercise="1.5" right="plain loop"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError(f"bits = {bits}")
+    if lo >= hi:
+        raise ValueError(f"lo = {lo} >= hi = {hi}")
+    step = (hi - lo) / (2**bits - 1)
+    x = np.array(x, dtype=float)
+    flat = x.reshape(-1)
+    for i in range(flat.size):
+        value = min(max(flat[i], lo), hi)
+        flat[i] = lo + int((value - lo) / step + 0.5) * step
+    return x
+
+# %% exercise="1.5" right="torch"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits is too small")
+    if lo >= hi:
+        raise ValueError("lo >= hi")
+    x = torch.as_tensor(x, dtype=torch.float32).clamp(lo, hi)
+    scale = (hi - lo) / (2**bits - 1)
+    return torch.round((x - lo) / scale) * scale + lo
+
+# %% exercise="1.5" right="in place on a copy"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits must be at least 1")
+    if hi <= lo:
+        raise ValueError("need lo < hi")
+    y = np.array(x, dtype=np.float64, copy=True)
+    scale = (hi - lo) / (2**bits - 1)
+    y -= lo
+    y /= scale
+    np.rint(y, out=y)
+    np.clip(y, 0, 2**bits - 1, out=y)
+    y *= scale
+    y += lo
+    return y
+
+# %% exercise="1.5" right="nearest level by search"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    levels = np.linspace(lo, hi, 2**bits)
+    return levels[np.argmin(np.abs(np.expand_dims(x, -1) - levels), axis=-1)]
+
+# %% exercise="1.5" wrong="2**bits steps"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / 2**bits
+    return np.clip(np.round((np.asarray(x) - lo) / scale), 0, 2**bits - 1) * scale + lo
+
+# %% exercise="1.5" wrong="cuts off instead of rounding"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    return np.clip(np.floor((np.asarray(x) - lo) / scale), 0, 2**bits - 1) * scale + lo
+
+# %% exercise="1.5" wrong="does not clamp"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    return np.round((np.asarray(x) - lo) / scale) * scale + lo
+
+# %% exercise="1.5" wrong="forgets to add lo back"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    return np.round((np.clip(x, lo, hi) - lo) / scale) * scale
+
+# %% exercise="1.5" wrong="clamps at uint8 codes whatever the bits"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    return np.clip(np.round((np.asarray(x) - lo) / scale), 0, 255) * scale + lo
+
+# %% exercise="1.5" wrong="writes into its input"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    if not isinstance(x, np.ndarray) or x.dtype != float:
+        x = np.array(x, dtype=float)
+    x[...] = np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
+    return x
+
+# %% exercise="1.5" wrong="keeps an integer input's type"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    out = np.empty_like(x)
+    out[...] = np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
+    return out
+
+# %% exercise="1.5" wrong="returns the codes"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    return np.round((np.clip(x, lo, hi) - lo) / ((hi - lo) / (2**bits - 1)))
+
+# %% exercise="1.5" wrong="takes the range from x, not from lo and hi"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    x = np.asarray(x, dtype=float)
+    lo, hi = x.min(), x.max() + 1e-12
+    scale = (hi - lo) / (2**bits - 1)
+    return np.round((x - lo) / scale) * scale + lo
+
+# %% exercise="1.5" wrong="accepts nonsense"
+def quantize_dequantize(x, bits, lo, hi):
+    scale = (hi - lo) / (2**bits - 1)
+    return np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
+
+# %% exercise="1.5" wrong="an error that names no argument"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1 or lo >= hi:
+        raise ValueError("bad input")
+    scale = (hi - lo) / (2**bits - 1)
+    return np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
+
+# %% exercise="1.5" wrong="prints instead of returning"
+def quantize_dequantize(x, bits, lo, hi):
+    scale = (hi - lo) / (2**bits - 1)
+    print(np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo)
+
+# %% [markdown]
+# ## 1.6 affine_roundtrip
+
+# %% exercise="1.6" right="vectorised"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale must be positive")
+    if qmin >= qmax:
+        raise ValueError("qmin must be below qmax")
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
+    return (q - zero_point) * scale
+
+# %% exercise="1.6" right="plain loop"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError(f"scale is {scale}")
+    if qmin >= qmax:
+        raise ValueError(f"qmin is {qmin}, qmax is {qmax}")
+
+    def one(value):
+        q = min(max(round(value / scale) + zero_point, qmin), qmax)
+        return (q - zero_point) * scale
+
+    x = np.asarray(x, dtype=float)
+    return np.array([one(value) for value in x.ravel()]).reshape(x.shape)
+
+# %% exercise="1.6" right="torch's own kernel"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    x = torch.as_tensor(x, dtype=torch.float32)
+    return torch.fake_quantize_per_tensor_affine(x, float(scale), int(zero_point), qmin, qmax).numpy()
+
+# %% exercise="1.6" wrong="another line"
+ex_1_6_line = 5
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
+    return (q - zero_point) * scale
+
+# %% exercise="1.6" wrong="counts lines from 0"
+ex_1_6_line = 3
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
+    return (q - zero_point) * scale
+
+# %% exercise="1.6" wrong="repairs only the clamp"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
+    return q * scale + zero_point
+
+# %% exercise="1.6" wrong="repairs only the way back"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, 0, qmax)
+    return (q - zero_point) * scale
+
+# %% exercise="1.6" wrong="clamps at -128..127 whatever qmin and qmax"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, -128, 127)
+    return (q - zero_point) * scale
+
+# %% exercise="1.6" wrong="clamps before adding the zero-point"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale), qmin, qmax) + zero_point
+    return (q - zero_point) * scale
+
+# %% exercise="1.6" wrong="adds the zero-point on the way back"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
+    return (q + zero_point) * scale
+
+# %% exercise="1.6" wrong="does not round"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    q = np.clip(np.asarray(x, dtype=float) / scale + zero_point, qmin, qmax)
+    return (q - zero_point) * scale
+
+# %% exercise="1.6" wrong="int8 codes that wrap around"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    q = (np.round(np.asarray(x, dtype=float) / scale).astype(np.int64) + zero_point).astype(np.int8)
+    q = np.clip(q.astype(float), qmin, qmax)
+    return (q - zero_point) * scale
+
+# %% exercise="1.6" wrong="accepts nonsense"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
+    return (q - zero_point) * scale
+
+# %% [markdown]
+# ## L1.7 affine_params
+
+# %% exercise="L1.7" right="plain Python"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits must be at least 1")
+    if lo >= hi:
+        raise ValueError("lo must be less than hi")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, int(round(-lo / scale))
+
+# %% exercise="L1.7" right="NumPy, clipped"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo, hi")
+    qmax = 2**bits - 1
+    lo, hi = np.minimum(lo, 0.0), np.maximum(hi, 0.0)
+    scale = (hi - lo) / qmax
+    return np.float64(scale), np.int64(np.clip(0 - np.rint(lo / scale), 0, qmax))
+
+# %% exercise="L1.7" wrong="does not widen the range to hold 0"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, round(-lo / scale)
+
+# %% exercise="L1.7" wrong="returns lo as a float offset"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    return (hi - lo) / (2**bits - 1), lo
+
+# %% exercise="L1.7" wrong="zero-point is not rounded"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, -lo / scale
+
+# %% exercise="L1.7" wrong="2**bits steps"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / 2**bits
+    return scale, round(-lo / scale)
+
+# %% exercise="L1.7" wrong="sign of the zero-point"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, round(lo / scale)
+
+# %% exercise="L1.7" wrong="signed codes"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, round(-lo / scale) - 2 ** (bits - 1)
+
+# %% exercise="L1.7" wrong="cuts the zero-point off"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, int(-lo / scale)
+
+# %% exercise="L1.7" wrong="zero-point before scale"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / (2**bits - 1)
+    return round(-lo / scale), scale
+
+# %% exercise="L1.7" wrong="checks lo against hi after widening"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    lo, hi = min(lo, 0), max(hi, 0)
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, round(-lo / scale)
+
+# %% [markdown]
+# ## L1.8 sqnr_db
+
+# %% exercise="L1.8" right="vectorised"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x and x_hat differ in shape")
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(np.mean(x**2) / np.mean((x - x_hat) ** 2))
+
+# %% exercise="L1.8" right="plain loop"
+def sqnr_db(x, x_hat):
+    if np.shape(x) != np.shape(x_hat):
+        raise ValueError(f"x_hat has shape {np.shape(x_hat)}")
+    signal = noise = 0.0
+    for a, b in zip(np.ravel(x).tolist(), np.ravel(x_hat).tolist()):
+        signal += a * a
+        noise += (a - b) ** 2
+    if noise == 0:
+        return float("inf")
+    return 10 * (np.log(signal / noise) / np.log(10))
+
+# %% exercise="L1.8" right="norms in torch"
+def sqnr_db(x, x_hat):
+    x, x_hat = torch.as_tensor(x, dtype=torch.float64), torch.as_tensor(x_hat, dtype=torch.float64)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat must have the shape of x")
+    return 20 * torch.log10(x.norm() / (x - x_hat).norm())
+
+# %% exercise="L1.8" wrong="20 log10 of a ratio of squares"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    noise = np.sum((x - x_hat) ** 2)
+    return 20 * np.log10(np.sum(x**2) / noise) if noise else np.inf
+
+# %% exercise="L1.8" wrong="upside down"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    return 10 * np.log10(np.sum((x - x_hat) ** 2) / np.sum(x**2))
+
+# %% exercise="L1.8" wrong="natural logarithm"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    noise = np.sum((x - x_hat) ** 2)
+    return 10 * np.log(np.sum(x**2) / noise) if noise else np.inf
+
+# %% exercise="L1.8" wrong="variance instead of mean square"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    noise = np.mean((x - x_hat) ** 2)
+    return 10 * np.log10(np.var(x) / noise) if noise else np.inf
+
+# %% exercise="L1.8" wrong="absolute values instead of squares"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    noise = np.sum(np.abs(x - x_hat))
+    return 20 * np.log10(np.sum(np.abs(x)) / noise) if noise else np.inf
+
+# %% exercise="L1.8" wrong="sums over the first axis only"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    noise = np.sum((x - x_hat) ** 2, axis=0)
+    return 10 * np.log10(np.sum(x**2, axis=0) / noise) if np.any(noise) else np.inf
+
+# %% exercise="L1.8" wrong="lets shapes broadcast"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    noise = np.sum((x - x_hat) ** 2)
+    return 10 * np.log10(np.sum(x**2) / noise) if noise else np.inf
+
+# %% exercise="L1.8" wrong="fails on equal arrays"
+def sqnr_db(x, x_hat):
+    if np.shape(x) != np.shape(x_hat):
+        raise ValueError("x_hat")
+    noise = float(np.sum((np.asarray(x) - np.asarray(x_hat)) ** 2))
+    return 10 * np.log10(float(np.sum(np.square(x))) / noise)
+
+# %% [markdown]
+# ## L1.9 best_clip
+
+# %% exercise="L1.9" right="grid search"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits must be at least 2")
+    x = np.asarray(x, float).ravel()
+    qmax = 2 ** (bits - 1) - 1
+    best, best_error = None, np.inf
+    for c in np.linspace(0, np.abs(x).max(), 151)[1:]:
+        scale = c / qmax
+        error = ((x - np.clip(np.round(x / scale), -qmax, qmax) * scale) ** 2).mean()
+        if error < best_error:
+            best, best_error = c, error
+    return best
+
+# %% exercise="L1.9" right="coarse, then fine"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.square(x - np.clip(np.rint(x * qmax / c), -qmax, qmax) * c / qmax).sum()
+    top = np.abs(x).max()
+    c = min(top * np.arange(1, 41) / 40, key=error)
+    return float(min(np.linspace(max(c - top / 40, top / 400), c + top / 40, 41), key=error))
+
+# %% exercise="L1.9" right="torch, all thresholds at once"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = torch.as_tensor(x, dtype=torch.float64).flatten()
+    qmax = 2 ** (bits - 1) - 1
+    c = (x.abs().max() * torch.linspace(0.01, 1, 200))[:, None]
+    x_hat = torch.clamp(torch.round(x * qmax / c), -qmax, qmax) * c / qmax
+    return c[((x_hat - x) ** 2).mean(1).argmin(), 0]
+
+# %% exercise="L1.9" wrong="the largest magnitude"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    return float(np.abs(x).max())
+
+# %% exercise="L1.9" wrong="a table for standard normal values"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    return {2: 1.22, 3: 1.96, 4: 2.48, 8: 3.92}.get(bits, 0.5 + 0.5 * bits)
+
+# %% exercise="L1.9" wrong="a percentile"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    return float(np.percentile(np.abs(x), 98.7))
+
+# %% exercise="L1.9" wrong="three standard deviations"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    return 3 * float(np.std(x))
+
+# %% exercise="L1.9" wrong="least largest error"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.abs(x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax).max()
+    return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
+# %% exercise="L1.9" wrong="least mean absolute error"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.abs(x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax).mean()
+    return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
+# %% exercise="L1.9" wrong="counts only the rounding error, not the clipped ends"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    qmax = 2 ** (bits - 1) - 1
+
+    def error(c):
+        inside = x[np.abs(x) <= c]
+        return np.mean((inside - np.round(inside * qmax / c) * c / qmax) ** 2) if inside.size else np.inf
+
+    return float(min(np.abs(x).max() * np.linspace(0.05, 1, 200), key=error))
+
+# %% exercise="L1.9" wrong="forgets to clip in the search"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.mean((x - np.round(x * qmax / c) * c / qmax) ** 2)
+    return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
+# %% exercise="L1.9" wrong="looks only at positive values"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
+    return float(min(max(x.max(), 1e-9) * np.linspace(0.01, 1, 200), key=error))
+
+# %% exercise="L1.9" wrong="clips the input in place"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
+    c = float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+    np.clip(x, -c, c, out=x)
+    return c
+
+# %% exercise="L1.9" wrong="accepts 1 bit and 0 bits"
+def best_clip(x, bits):
+    x = np.asarray(x, float)
+    qmax = max(2 ** max(bits - 1, 1) - 1, 1)
+    error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
+    return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))

@@ -1,0 +1,116 @@
+"""What test cells say: comparisons whose messages tell the learner what was expected of which input.
+
+Each function returns nothing or raises AssertionError. They take plain data only, so that a test cell can run in
+another process than the answer it tests. They know no answers: those stand in the test cells.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from course.check import accepted, canonical
+
+
+def number(value, exact: float, traps: dict[float, str] | None = None) -> None:
+    """`value` is a number within 1 % of `exact` (compared at three significant digits, as `check` does).
+
+    traps: wrong numbers that come from a known mistake, and what to say to each.
+    """
+    _answered(value, "a number")
+    try:
+        value = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise AssertionError(f"expected a number, got {_short(value)}") from None
+    if canonical(value) in accepted(exact):
+        return
+    for trap, say in (traps or {}).items():
+        if canonical(value) in accepted(trap):
+            raise AssertionError(f"{value:.4g} is not right: {say}")
+    raise AssertionError(f"{value:.4g} is not within 1 % of the exact value")
+
+
+def choice(value, right: str, because: dict[str, str]) -> None:
+    """`value` is the letter of the right choice. because: what to say to each wrong letter."""
+    _answered(value, "a letter")
+    letters = sorted([right, *because])
+    assert isinstance(value, str) and canonical(value) in letters, (
+        f"expected one letter of {', '.join(letters)} in quotes, got {_short(value)}"
+    )
+    assert canonical(value) == right, f"{canonical(value)} is not right: {because.get(canonical(value))}"
+
+
+def order(value, right: list[str], why: str) -> None:
+    """`value` lists the keys of `right` in that order. why: what to say when the keys are right and the order is not."""
+    _answered(value, "a list of keys")
+    assert isinstance(value, list | tuple), f"expected a list of keys, got {_short(value)}"
+    given, wanted = (canonical(keys).split(" > ") for keys in (value, right))
+    assert sorted(given) == sorted(wanted), f"expected each of {', '.join(sorted(wanted))} once, got {', '.join(given)}"
+    assert given == wanted, f"not in this order: {why}"
+
+
+def line(value, right: int) -> None:
+    """`value` is the number of the first wrong line of a Debug exercise."""
+    _answered(value, "a line number")
+    assert isinstance(value, int | np.integer) and not isinstance(value, bool), (
+        f"expected a line number such as 2, got {_short(value)}"
+    )
+    assert value == right, f"line {value} is not the first wrong one: run the function line by line on one number"
+
+
+def array(actual, wanted, of: str, atol: float = 1e-9, rtol: float = 1e-9) -> None:
+    """`actual` has the shape of `wanted` and its values, within `atol + rtol * |wanted|`. of: the call, for the message."""
+    _answered(actual, "numbers", of)
+    try:
+        actual = np.asarray(actual, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise AssertionError(f"{of} should return numbers, it returned {_short(actual)}") from None
+    wanted = np.asarray(wanted, dtype=np.float64)
+    assert actual.shape == wanted.shape, f"{of} should have shape {wanted.shape}, it has {actual.shape}"
+    wrong = ~np.isclose(actual, wanted, rtol=rtol, atol=atol, equal_nan=True)
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = f" at index {index[0] if len(index) == 1 else index}" if index else ""
+        raise AssertionError(f"{of} should give {wanted[index]:.6g}{place}, it gave {actual[index]:.6g}")
+
+
+def unchanged(now, before, name: str) -> None:
+    """An input still is what it was: an answer works on a copy."""
+    assert np.array_equal(np.asarray(now), np.asarray(before), equal_nan=True), (
+        f"the function changed its input {name}: work on a copy"
+    )
+
+
+def refuses(function: Callable, *args, naming: str, of: str) -> None:
+    """`function(*args)` raises ValueError with a message that names the argument `naming`. of: the call, in words."""
+    try:
+        returned = function(*args)
+    except ValueError as error:
+        assert naming in str(error), (
+            f"{of} raises ValueError as it should, but its message does not name {naming}: {str(error)!r}"
+        )
+        return
+    except Exception as error:
+        raise AssertionError(f"{of} should raise ValueError, it raised {type(error).__name__}: {error}") from None
+    raise AssertionError(f"{of} should raise ValueError naming {naming}, it returned {_short(returned)}")
+
+
+def _answered(value, what: str, of: str | None = None) -> None:
+    if value is None or value is ...:
+        raise AssertionError(f"{of} returned nothing: {what} expected" if of else f"no answer yet: {what} expected")
+
+
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def finite(value, of: str) -> float:
+    """The float in `value`, which must be one finite real number."""
+    _answered(value, "a number", of)
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        raise AssertionError(f"{of} should return one number, it returned {_short(value)}") from None
+    assert math.isfinite(value), f"{of} should be finite, it is {value}"
+    return value

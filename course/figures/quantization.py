@@ -1,0 +1,153 @@
+"""Chapter 1: a quantizer as staircase, error and histogram; bits against decibels; where to clip."""
+
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from course import style
+from course.live import Live
+
+
+def quantizer(quantize_dequantize: Callable, weights: np.ndarray) -> Live:
+    """Live: the learner's `quantize_dequantize(x, bits, lo, hi)` on real weights, over bits and clip range.
+
+    The clip slider sets hi = clip * max|w| and lo = -hi.
+    """
+    panels = _Panels(weights)
+
+    def update(bits: int, clip: float) -> str:
+        hi = clip * panels.absmax
+        step = 2 * hi / (2**bits - 1)
+        return panels.show(lambda x: quantize_dequantize(x, bits, -hi, hi), -hi, hi, f"{2**bits} levels, step {step:.3g}")
+
+    return Live(
+        panels.figure,
+        panels.moving,
+        update,
+        alt="Three panels: quantized value over value as a staircase, its error, and the histogram of the weights.",
+        bits=(2, 8),
+        clip=(0.1, 1.0, 0.05),
+    )
+
+
+def schemes(affine_params: Callable, affine_roundtrip: Callable, weights: np.ndarray) -> Live:
+    """Live: affine against symmetric, on real weights, through the learner's two functions.
+
+    Affine takes `affine_params(lo, hi, bits)` of the clipped range, with codes from 0. Symmetric has zero-point 0,
+    scale hi / qmax and codes from -qmax to qmax, where qmax = 2^(bits-1) - 1.
+    """
+    panels = _Panels(weights)
+
+    def update(bits: int, clip: float, scheme: str) -> str:
+        lo, hi = clip * panels.min, clip * panels.max
+        if scheme == "affine":
+            scale, zero_point = affine_params(lo, hi, bits)
+            qmin, qmax = 0, 2**bits - 1
+        else:
+            hi = max(-lo, hi)
+            lo, qmax = -hi, 2 ** (bits - 1) - 1
+            scale, zero_point, qmin = hi / qmax, 0, -qmax
+        note = f"scale {scale:.3g}, zero-point {zero_point}, codes {qmin} to {qmax}"
+        return panels.show(lambda x: affine_roundtrip(x, scale, zero_point, qmin, qmax), lo, hi, note)
+
+    return Live(
+        panels.figure,
+        panels.moving,
+        update,
+        alt="The same three panels for an affine or a symmetric quantizer, with its scale and zero-point.",
+        bits=(2, 8),
+        clip=(0.1, 1.0, 0.05),
+        scheme=["affine", "symmetric"],
+    )
+
+
+class _Panels:
+    """Staircase, error and histogram of one quantizer; the axes stand still, the curves move."""
+
+    def __init__(self, weights: np.ndarray):
+        self.weights = np.asarray(weights, dtype=np.float64).ravel()
+        self.min, self.max = float(self.weights.min()), float(self.weights.max())
+        self.absmax = max(-self.min, self.max)
+        self.x = np.linspace(-1.1 * self.absmax, 1.1 * self.absmax, 1201)
+        self.edges = np.linspace(-1.1 * self.absmax, 1.1 * self.absmax, 121)
+
+        self.figure = Figure(figsize=(11, 3.9), dpi=100, layout="constrained")
+        stairs, error, histogram = self.figure.subplots(1, 3)
+
+        stairs.plot(self.x, self.x, color=style.MUTED, lw=1)
+        (self._stairs,) = stairs.plot([], [], color=style.AFTER)
+        stairs.set(title="Staircase", xlabel="weight", ylabel="after the round trip")
+
+        (self._error,) = error.semilogy([], [], color=style.ERROR, lw=1)
+        error.set(title="Size of the error", xlabel="weight", ylim=(1e-5 * self.absmax, 2 * self.absmax))
+
+        counts, _ = np.histogram(self.weights, self.edges)
+        histogram.stairs(counts, self.edges, color=style.BEFORE, fill=True, alpha=0.35, label="before")
+        self._histogram = histogram.stairs(counts, self.edges, color=style.AFTER, lw=1.5, label="after")
+        histogram.set(
+            title=f"{self.weights.size:,} weights", xlabel="weight", yscale="log", ylim=(0.7, 2 * self.weights.size)
+        )
+        histogram.legend(loc="upper right")
+        self._bounds = [
+            axes.axvline(0, color=style.MUTED, lw=1, ls="--")
+            for axes in (stairs, error, histogram)
+            for _ in range(2)
+        ]
+        for axes in (stairs, error, histogram):
+            axes.set_xlim(self.x[0], self.x[-1])
+        stairs.set_ylim(self.x[0], self.x[-1])
+        self.moving = [self._stairs, self._error, self._histogram, *self._bounds]
+
+    def show(self, roundtrip: Callable[[np.ndarray], np.ndarray], lo: float, hi: float, note: str) -> str:
+        after_x, after = roundtrip(self.x), roundtrip(self.weights)
+        if after is None:
+            raise NotImplementedError("your function returned nothing; write its body, then run this cell again")
+        noise = float(np.mean((after - self.weights) ** 2))
+        sqnr = 10 * np.log10(float(np.mean(self.weights**2)) / noise) if noise else np.inf
+        self._stairs.set_data(self.x, after_x)
+        self._error.set_data(self.x, np.maximum(np.abs(after_x - self.x), 1e-12))
+        self._histogram.set_data(values=np.histogram(after, self.edges)[0])
+        for index, bound in enumerate(self._bounds):
+            bound.set_xdata([(lo, hi)[index % 2]] * 2)
+        return f"{note}: signal to noise {sqnr:.1f} dB on these weights"
+
+
+def decibels(measured: dict[str, list[float]], bits: list[int]) -> Figure:
+    """Signal-to-noise ratio in dB over bits: each measured curve, and 6.02 dB per bit as a line."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(bits, [20 * np.log10(2) * b for b in bits], color=style.THEORY, ls="--", label="6.02 dB per bit")
+    for color, (name, values) in zip((style.AFTER, style.BEFORE, style.FOURTH), measured.items(), strict=False):
+        axes.plot(bits, values, "o-", color=color, label=name, ms=5)
+    axes.set(xlabel="bits", ylabel="signal to noise (dB)", xticks=bits)
+    axes.legend()
+    return figure
+
+
+def clipping(errors: dict[int, np.ndarray], thresholds: np.ndarray, chosen: dict[int, float]) -> Figure:
+    """Mean squared error over the clipping threshold, one curve for each number of bits, with the learner's choice.
+
+    errors: {bits: errors at `thresholds`}; chosen: {bits: threshold}.
+    """
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for color, (bits, curve) in zip(style.CYCLE, errors.items(), strict=False):
+        axes.semilogy(thresholds, curve, color=color, label=f"{bits} bits")
+        here = chosen[bits]
+        axes.plot(here, np.interp(here, thresholds, curve), "o", color=color, ms=9, mec="black")
+    axes.set(xlabel="threshold (standard deviations)", ylabel="mean squared error")
+    axes.legend(title="dot: your best_clip")
+    return figure
+
+
+def accuracy(bits: list[int], measured: dict[str, list[float]], full_precision: float) -> Figure:
+    """Accuracy on held-out digits over the weights' bits, one curve each, and the unquantized model as a line."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(100 * full_precision, color=style.MUTED, ls="--", label="not quantized")
+    for color, (name, values) in zip((style.BEFORE, style.AFTER, style.THEORY), measured.items(), strict=False):
+        axes.plot(bits, 100 * np.asarray(values), "o-", color=color, label=name, ms=6)
+    axes.set(xlabel="bits per weight", ylabel="held-out digits right (%)", xticks=bits, ylim=(0, 102))
+    axes.legend(loc="lower right")
+    return figure

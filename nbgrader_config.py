@@ -1,0 +1,39 @@
+"""Makes this folder an nbgrader course: plain `nbgrader ...` commands work here."""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+# nbgrader calls alembic by name, also when this environment is not activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+from nbgrader.converters.generate_assignment import GenerateAssignment
+
+from autograder.build import SetUpCell
+
+c = get_config()  # noqa: F821 (nbgrader provides it)
+
+c.CourseDirectory.root = str(Path(__file__).resolve().parent)
+c.CourseDirectory.course_id = "model_compression"
+# The percent texts hold the solutions: they must not be copied into a release.
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py", ".course_progress.json"]
+
+# The one setting for Colab: an address or a wheel that pip understands. Edit it here for your class, or give it once:
+#   make release COURSE_PACKAGE=https://.../model_compression_course-0.1.0-py3-none-any.whl
+c.SetUpCell.package = os.environ.get("COURSE_PACKAGE", "")
+
+c.GenerateAssignment.preprocessors = [SetUpCell, *GenerateAssignment.preprocessors.default()]
+# A stub that runs: Run All must reach the exercises that are answered.
+c.ClearSolutions.code_stub = {"python": "...  # your code here"}
+
+c.Execute.timeout = 120
+
+# zip_collect: the part before the first "_" is the student, the chapter's name ends the file's; what browsers and
+# learning platforms put between and behind does not matter: ada_ch01_quantization (1).ipynb,
+# ada_4711_assignsubmission_file_ch01_quantization.ipynb, ada_2026-11-23-10-15-00_ch01_quantization.ipynb, or a folder
+# or zip named ada_anything that holds ch01_quantization.ipynb.
+c.FileNameCollectorPlugin.named_regexp = (
+    r".*/extracted/(?:.*/)?(?!ch\d\d_)(?P<student_id>[^/_]+)_(?:.*[_/])?"
+    r"(?:(?P<timestamp>\d{4}(?:-\d\d){5})_)?(?P<file_id>ch\d\d_[a-z0-9_]+?)(?: ?\(\d+\)| copy)?\.ipynb$"
+)

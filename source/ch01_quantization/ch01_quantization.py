@@ -1,0 +1,757 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Chapter 1 · Quantization
+#
+# You may keep one byte for the number 0.0237. A byte has 256 values, so you set up 256 buckets and store the number of
+# the bucket. How far is what you read back from 0.0237? And who decides where the buckets stand?
+#
+# In this chapter you derive the error, build the quantizer, take it to the weights of a real network, and find out how
+# many bits that network needs. Everything runs on a laptop's CPU in seconds.
+#
+# How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "setup", "grade": false, "locked": true, "solution": false, "task": false} tags=["setup"]
+from course import ready
+
+ready(1)
+
+# %%
+import numpy as np
+import torch
+
+from course import models
+from course.figures import quantization as draw
+
+# %% [markdown]
+# ## 1. Who controls the buckets?
+#
+# Spread 256 levels evenly over a range and store 0.0237 as the nearest level. Only the range changes from line to line.
+
+# %%
+for lo, hi in [(-1000, 1000), (-1, 1), (-0.05, 0.05)]:
+    levels = np.linspace(lo, hi, 256)
+    nearest = levels[np.abs(levels - 0.0237).argmin()]
+    print(f"range [{lo:g}, {hi:g}]: 0.0237 comes back as {nearest:.6f}, error {abs(nearest - 0.0237):.6f}")
+
+# %% [markdown]
+# The same number, the same byte, and errors that differ by orders of magnitude. Whoever chooses the range chooses the
+# error. That choice is what quantization methods fight over.
+#
+# Now with symbols. With $b$ bits there are $2^b$ levels and $2^b - 1$ steps between them, so on the range $[lo, hi]$
+#
+# $$\text{scale} = \frac{hi - lo}{2^b - 1}, \qquad
+# q = \operatorname{round}\!\left(\frac{x - lo}{\text{scale}}\right), \qquad
+# \hat x = q \cdot \text{scale} + lo .$$
+#
+# $q$ is the code that is stored, $\hat x$ is what you read back. This is *affine* quantization: the range may sit
+# anywhere.
+
+# %% [markdown]
+# ### Exercise 1.1 · Derive · 1 point
+#
+# Quantize $x = 0.3$ with affine INT8 (256 levels) on $[-1, 1]$ and read it back. What is the absolute error
+# $|x - \hat x|$?
+#
+# Give a number, to within 1 %. You may compute it in the cell. For comparison: $x = 0.1$ gets code 140 and comes back
+# as 0.0980, an error of 0.00196.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_1_1", "grade": false, "locked": false, "solution": true, "task": false}
+ex_1_1 = None
+### BEGIN SOLUTION
+# hint: How many steps lie between 256 levels? Round the code to a whole number before you go back.
+scale = (1 - (-1)) / (2**8 - 1)
+code = round((0.3 - (-1)) / scale)
+ex_1_1 = abs(0.3 - (code * scale - 1))
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_1_1", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("1.1", ex_1_1)
+### BEGIN HIDDEN TESTS
+levels = [-1 + 2 * code / 255 for code in range(256)]
+expect.number(
+    ex_1_1,
+    min(abs(level - 0.3) for level in levels),
+    traps={
+        0.003125: "256 levels have 255 steps between them, not 256",
+        0.3 - 38 / 127: "that is the symmetric grid with 127 codes on each side; here 256 levels span [-1, 1]",
+        0.3 - (165 * 2 / 255 - 1): "round to the nearest code, do not cut off",
+        1 / 255: "that is the largest error possible, not the error of this x",
+        -1 / 510: "give the absolute error",
+        0.30196: "that is the value read back; the error is its distance to 0.3",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 2. Symmetric: zero in the middle
+#
+# Weights spread around zero. *Symmetric* quantization uses that: one number, the largest magnitude (*absmax*), sets the
+# range to $[-absmax, absmax]$, and zero gets code 0:
+#
+# $$\text{scale} = \frac{absmax}{2^{b-1} - 1}, \qquad q = \operatorname{round}\!\left(\frac{x}{\text{scale}}\right),
+# \qquad \hat x = q \cdot \text{scale} .$$
+#
+# INT8 has codes from -128 to 127, and symmetric INT8 uses -127 to 127. It leaves -128 out so that the range is as long
+# on one side as on the other, and no code lacks its positive twin. You may read that this is done to keep zero at zero.
+# It is not: zero maps to code 0 either way, because nothing is added to $x / \text{scale}$.
+
+# %% [markdown]
+# ### Exercise 1.2 · Derive · 1 point
+#
+# Quantize $x = 0.5$ with symmetric INT8 (codes -127 to 127) and absmax 2. What is the absolute error?
+#
+# For comparison: $x = 0.1$ gets code 6 and comes back as 0.0945, an error of 0.00551.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_1_2", "grade": false, "locked": false, "solution": true, "task": false}
+ex_1_2 = None
+### BEGIN SOLUTION
+# hint: The scale is absmax over the largest code. Which whole number is nearest to 0.5 / scale?
+scale = 2 / 127
+ex_1_2 = abs(0.5 - round(0.5 / scale) * scale)
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_1_2", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("1.2", ex_1_2)
+### BEGIN HIDDEN TESTS
+expect.number(
+    ex_1_2,
+    min(abs(2 * code / 127 - 0.5) for code in range(-127, 128)),
+    traps={
+        0: "a scale of 2/128 needs the code 128, which a signed byte does not have",
+        1 / 510: "that is affine on [-2, 2], with a scale of 4/255; symmetric takes absmax / 127",
+        0.5 - 31 * 2 / 127: "31.75 rounds to 32; do not cut off",
+        1 / 127: "that is the largest error possible, not the error of this x",
+        64 / 127: "that is the value read back; the error is its distance to 0.5",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### Exercise 1.3 · Trace · 1 point
+#
+# The values of a tensor lie in $[-0.8, 1.2]$. You have INT8. Which of the two has the smaller largest error, and why?
+#
+# - **A** Affine: its range is exactly $[-0.8, 1.2]$, so its step is smaller.
+# - **B** Symmetric: it has 255 codes but no offset to store, so its step is smaller.
+# - **C** Neither: both have 8 bits, so both have the same step.
+# - **D** Symmetric: with zero in the middle, codes are shared out evenly between negative and positive values.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_1_3", "grade": false, "locked": false, "solution": true, "task": false}
+ex_1_3 = None
+### BEGIN SOLUTION
+# hint: Work out both scales. Which values between -1.2 and -0.8 occur in this tensor?
+ex_1_3 = "A"
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_1_3", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("1.3", ex_1_3)
+### BEGIN HIDDEN TESTS
+expect.choice(
+    ex_1_3,
+    "A",
+    because={
+        "B": "the offset takes no code away; compare 2.0/255 with 1.2/127",
+        "C": "the bits give the number of steps; the step is the range divided by it, and the ranges differ",
+        "D": "an even share wastes codes on values below -0.8, which never occur here",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Try it. The cell below quantizes values from that range both ways and looks at what the symmetric range wastes.
+
+# %%
+x = np.random.default_rng(0).uniform(-0.8, 1.2, 100_000)
+for name, scale, lo in [("affine", 2.0 / 255, -0.8), ("symmetric", 1.2 / 127, 0.0)]:
+    error = np.abs(np.round((x - lo) / scale) * scale + lo - x)
+    print(f"{name:9}  scale {scale:.5f}  largest error {error.max():.5f}  mean error {error.mean():.5f}")
+print(f"never used: 0.4 of 2.4 units, {0.4 / 2.4:.0%} of the whole range, {0.4 / 1.2:.0%} of its negative half")
+
+# %% [markdown]
+# ### Exercise 1.4 · Derive · 1 point
+#
+# Symmetric INT8, absmax 1, values inside the range. What is the largest absolute error that rounding can make?
+#
+# For comparison: with INT4 (codes -7 to 7) it is 0.0714.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_1_4", "grade": false, "locked": false, "solution": true, "task": false}
+ex_1_4 = None
+### BEGIN SOLUTION
+# hint: Which values are farthest from a level? Check your rule with the INT4 number above.
+ex_1_4 = 1 / 127 / 2
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_1_4", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("1.4", ex_1_4)
+### BEGIN HIDDEN TESTS
+expect.number(
+    ex_1_4,
+    0.5 * 1 / 127,
+    traps={
+        1 / 127: "that is a whole step; rounding goes to the nearer of two levels",
+        1 / 14: "that is INT4",
+        1 / 508: "half a step is enough: the error is counted from the nearest level",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Here is the largest error measured, beside half a step, for 2 to 8 bits:
+
+# %%
+x = np.random.default_rng(0).uniform(-1, 1, 1_000_000)
+for bits in range(2, 9):
+    scale = 1 / (2 ** (bits - 1) - 1)
+    print(f"INT{bits}: measured {np.abs(np.round(x / scale) * scale - x).max():.6f}, half a step {scale / 2:.6f}")
+
+# %% [markdown]
+# ## 3. Build the quantizer
+#
+# ### Exercise 1.5 · Build · 3 points
+#
+# Write the affine round trip. Values outside the range are clamped to it: they come back as `lo` or `hi`.
+#
+# `x` may be a number or a NumPy array of any shape, and you must not change it. Raise `ValueError`, with the argument's
+# name in the message, when `bits` is less than 1 or `lo` is not less than `hi`.
+#
+# Example: `quantize_dequantize(0.0237, 8, -0.05, 0.05)` is about 0.023725, and
+# `quantize_dequantize(7.0, 8, -0.05, 0.05)` is 0.05.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_1_5", "grade": false, "locked": false, "solution": true, "task": false}
+def quantize_dequantize(x, bits, lo, hi):
+    """Return x after a round trip through 2**bits evenly spaced levels from lo to hi; same shape as x."""
+    ### BEGIN SOLUTION
+    if bits < 1:
+        raise ValueError(f"bits must be at least 1, got {bits}")
+    if lo >= hi:
+        raise ValueError(f"lo must be less than hi, got lo={lo} and hi={hi}")
+    scale = (hi - lo) / (2**bits - 1)
+    codes = np.round((np.clip(x, lo, hi) - lo) / scale)
+    return codes * scale + lo
+    ### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_1_5", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
+import numpy as np
+
+from course import expect
+from course.check import passed
+
+expect.array(
+    quantize_dequantize(0.0237, 8, -0.05, 0.05), 0.0237255, "quantize_dequantize(0.0237, 8, -0.05, 0.05)", 1e-6
+)
+expect.array(
+    quantize_dequantize(np.array([[-7.0], [7.0]]), 8, -0.05, 0.05),
+    [[-0.05], [0.05]],
+    "quantize_dequantize([[-7.0], [7.0]], 8, -0.05, 0.05)",
+    1e-6,
+)
+passed("1.5")
+### BEGIN HIDDEN TESTS
+
+
+def nearest_level(x, bits, lo, hi):
+    levels = np.linspace(lo, hi, 2**bits)
+    return levels[np.abs(np.asarray(x)[..., None] - levels).argmin(-1)]
+
+
+rng = np.random.default_rng(15)
+for bits, lo, hi, shape in [
+    (8, -1.0, 1.0, (50,)),
+    (2, -0.8, 1.2, (4, 5)),
+    (4, 0.5, 3.0, (2, 3, 4)),
+    (3, -9.0, -1.0, (7,)),
+    (1, -1.0, 2.0, (20,)),
+]:
+    x = rng.uniform(lo, hi, shape)
+    before = x.copy()
+    returned = quantize_dequantize(x, bits, lo, hi)
+    expect.unchanged(x, before, "x")
+    expect.array(returned, nearest_level(x, bits, lo, hi), f"for x of shape {shape} in [{lo}, {hi}], {bits} bits: the result", 1e-6)
+
+x = rng.normal(0, 3, 40)
+before = x.copy()
+returned = quantize_dequantize(x, 5, -1.0, 1.5)
+expect.unchanged(x, before, "x")
+expect.array(returned, nearest_level(np.clip(x, -1, 1.5), 5, -1.0, 1.5), "with x partly outside [lo, hi]: the result", 1e-6)
+expect.array(
+    quantize_dequantize(np.array([0, 1, 2, 3]), 3, 0, 3),
+    nearest_level([0, 1, 2, 3], 3, 0, 3),
+    "quantize_dequantize of the integers [0, 1, 2, 3], 3 bits on [0, 3],",
+    1e-6,
+)
+expect.refuses(quantize_dequantize, 0.5, 0, -1.0, 1.0, naming="bits", of="bits = 0")
+expect.refuses(quantize_dequantize, 0.5, 8, 1.0, 1.0, naming="lo", of="lo = hi")
+expect.refuses(quantize_dequantize, 0.5, 8, 2.0, 1.0, naming="lo", of="lo above hi")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it: your quantizer on real weights
+#
+# The cell below trains a small network (64-128-128-10) on 8 x 8 pictures of digits, which takes a second, and hands the
+# weights of its middle layer to your function. Move the sliders.
+#
+# - Each bit fewer halves the number of levels. What happens to the error?
+# - Make the clip range smaller. The error in the middle falls and the error at the ends rises. Where is the balance?
+
+# %%
+model = models.trained_mlp()
+weights = model[2].weight.detach().numpy()
+print(f"the model gets {models.accuracy(model):.1%} of the held-out digits right")
+draw.quantizer(quantize_dequantize, weights)
+
+# %% [markdown]
+# And the network itself? Quantize every weight matrix with your function, put it back, and count the digits it gets
+# right. The first curve uses the range from the smallest to the largest weight of each matrix. The second uses a range
+# ten times as wide, as somebody would who never looked at the weights.
+
+
+# %%
+def with_weights(change):
+    """A copy of the model whose weight matrices went through change(w)."""
+    changed = models.trained_mlp()
+    with torch.no_grad():
+        for layer in changed[::2]:
+            layer.weight.copy_(torch.as_tensor(change(layer.weight.numpy())))
+    return changed
+
+
+def accuracy_at(bits, widen):
+    change = lambda w: quantize_dequantize(w, bits, widen * float(w.min()), widen * float(w.max()))
+    return models.accuracy(with_weights(change))
+
+
+all_bits = [2, 3, 4, 5, 6, 8]
+fitted = [accuracy_at(bits, 1) for bits in all_bits]
+careless = [accuracy_at(bits, 10) for bits in all_bits]
+draw.accuracy(all_bits, {"range of the weights": fitted, "range ten times too wide": careless}, models.accuracy(model))
+
+# %% [markdown]
+# ## 4. The zero-point is a code
+#
+# Hardware multiplies integers. So the offset has to become an integer as well: the *zero-point* is the code whose real
+# value is 0. Then
+#
+# $$q = \operatorname{clip}\!\left(\operatorname{round}\!\left(\frac{x}{\text{scale}}\right) + \text{zero\_point},\;
+# q_{min},\; q_{max}\right), \qquad \hat x = (q - \text{zero\_point}) \cdot \text{scale} .$$
+#
+# In Exercise 1.5 the offset was `lo`, a real number. That is another scheme, and many texts mix the two up. From here on
+# the zero-point is always an integer code. What the difference does to the number 0:
+
+# %%
+for lo, hi in [(-0.3, 1.0), (-0.45, 0.9)]:
+    scale = (hi - lo) / 255
+    offset_scheme = round((0 - lo) / scale) * scale + lo
+    zero_point = round(-lo / scale)
+    print(f"[{lo}, {hi}]: offset lo turns 0 into {offset_scheme:.6f}; zero-point {zero_point} turns it into "
+          f"{(round(0 / scale) + zero_point - zero_point) * scale:.6f}")  # fmt: skip
+
+# %% [markdown]
+# An exact zero matters: padding, ReLU and pruned weights are full of zeros, and a small constant error on each adds up.
+
+# %% [markdown]
+# ### Exercise 1.6 · Debug · 3 points
+#
+# Someone wrote the round trip with signed codes. It runs, and it is wrong:
+
+# %%
+import inspect
+
+
+def broken_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    x = np.asarray(x, dtype=float)
+    q = np.round(x / scale) + zero_point
+    q = np.clip(q, 0, qmax)
+    return q * scale + zero_point
+
+
+for number, text in enumerate(inspect.getsource(broken_roundtrip).splitlines(), start=1):
+    print(f"{number}  {text}")
+print("\nbroken_roundtrip([-0.4, 0.0, 0.3], scale=0.01, zero_point=3) =", broken_roundtrip([-0.4, 0.0, 0.3], 0.01, 3))
+
+# %% [markdown]
+# 1. Set `ex_1_6_line` to the number of the first wrong line (1 point).
+# 2. Write the repaired function as `affine_roundtrip` (2 points). There may be more than one fault.
+#
+# `x` may be a number or an array of any shape, and stays as it is. Raise `ValueError`, with the argument's name in the
+# message, when `scale` is not above 0 or `qmin` is not less than `qmax`.
+#
+# Example: `affine_roundtrip([-0.4, 0.0, 0.3], scale=0.01, zero_point=3)` is `[-0.4, 0.0, 0.3]`.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_1_6", "grade": false, "locked": false, "solution": true, "task": false}
+ex_1_6_line = None
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    """Return x after a round trip through the integer codes qmin..qmax; same shape as x."""
+    ### BEGIN SOLUTION
+    if scale <= 0:
+        raise ValueError(f"scale must be above 0, got {scale}")
+    if qmin >= qmax:
+        raise ValueError(f"qmin must be less than qmax, got qmin={qmin} and qmax={qmax}")
+    x = np.asarray(x, dtype=float)
+    q = np.clip(np.round(x / scale) + zero_point, qmin, qmax)
+    return (q - zero_point) * scale
+
+
+ex_1_6_line = 4
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_1_6_line", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+
+assert isinstance(ex_1_6_line, int), "set ex_1_6_line to the number of a line, such as 2"
+### BEGIN HIDDEN TESTS
+expect.line(ex_1_6_line, 4)
+### END HIDDEN TESTS
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_1_6", "grade": true, "locked": true, "solution": false, "task": false, "points": 2}
+import numpy as np
+import torch
+
+from course import expect
+from course.check import passed
+
+expect.array(
+    affine_roundtrip([-0.4, 0.0, 0.3], scale=0.01, zero_point=3),
+    [-0.4, 0.0, 0.3],
+    "affine_roundtrip([-0.4, 0.0, 0.3], scale=0.01, zero_point=3)",
+    1e-6,
+)
+passed("1.6")
+### BEGIN HIDDEN TESTS
+rng = np.random.default_rng(16)
+for scale, zero_point, qmin, qmax, shape in [
+    (0.013, 5, -128, 127, (40,)),
+    (0.05, -17, -128, 127, (3, 4, 5)),
+    (0.021, 100, 0, 255, (6, 7)),
+    (0.3, 0, -7, 7, (30,)),
+]:
+    low, high = (qmin - zero_point - 10) * scale, (qmax - zero_point + 10) * scale
+    x = rng.uniform(low, high, shape)
+    before = x.copy()
+    returned = affine_roundtrip(x, scale, zero_point, qmin, qmax)
+    expect.unchanged(x, before, "x")
+    oracle = torch.fake_quantize_per_tensor_affine(torch.tensor(x, dtype=torch.float32), scale, zero_point, qmin, qmax)
+    case = f"scale {scale}, zero-point {zero_point}, codes {qmin} to {qmax}, x.flat[0] = {x.flat[0]:.4f}: the result"
+    expect.array(returned, oracle.numpy(), case, 1e-5)
+expect.array(affine_roundtrip(0.0, 0.3, 9), 0.0, "affine_roundtrip(0.0, 0.3, 9)", 1e-9)
+expect.array(affine_roundtrip(-100.0, 0.1, 3), -13.1, "affine_roundtrip(-100.0, 0.1, 3), which is below the lowest code,", 1e-6)
+expect.array(affine_roundtrip(np.array([1, 2]), 0.75, 1), [0.75, 2.25], "affine_roundtrip of the integers [1, 2], scale 0.75,", 1e-6)
+expect.refuses(affine_roundtrip, 0.5, 0.0, 0, naming="scale", of="scale = 0")
+expect.refuses(affine_roundtrip, 0.5, -0.1, 0, naming="scale", of="a negative scale")
+expect.refuses(affine_roundtrip, 0.5, 0.1, 0, 5, 5, naming="qmin", of="qmin = qmax")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### Lab L1.7 · Build · 3 points
+#
+# Find scale and zero-point for a range. Codes run from 0 to $2^b - 1$. If the range does not hold 0, widen it until it
+# does, so that 0 has a code: $lo \leftarrow \min(lo, 0)$, $hi \leftarrow \max(hi, 0)$.
+#
+# Return `(scale, zero_point)` with an integer `zero_point` between 0 and $2^b - 1$. Raise `ValueError`, with the
+# argument's name in the message, when `bits` is less than 1 or `lo` is not less than `hi`.
+#
+# Example: `affine_params(-1.0, 3.0, 8)` is about `(0.015686, 64)`, and `affine_params(1.0, 3.0, 8)` is about
+# `(0.011765, 0)`.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L1_7", "grade": false, "locked": false, "solution": true, "task": false}
+def affine_params(lo, hi, bits):
+    """Return (scale, zero_point) of affine quantization of [lo, hi] with codes 0..2**bits - 1."""
+    ### BEGIN SOLUTION
+    if bits < 1:
+        raise ValueError(f"bits must be at least 1, got {bits}")
+    if lo >= hi:
+        raise ValueError(f"lo must be less than hi, got lo={lo} and hi={hi}")
+    lo, hi = min(lo, 0.0), max(hi, 0.0)
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, round(-lo / scale)
+    ### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L1_7", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
+import warnings
+
+import numpy as np
+import torch
+
+from course import expect
+from course.check import passed
+
+expect.array(affine_params(-1.0, 3.0, 8), [4 / 255, 64], "affine_params(-1.0, 3.0, 8)", 1e-6)
+expect.array(affine_params(1.0, 3.0, 8), [3 / 255, 0], "affine_params(1.0, 3.0, 8)", 1e-6)
+passed("L1.7")
+### BEGIN HIDDEN TESTS
+rng = np.random.default_rng(17)
+ranges = [(-0.8, 1.2), (0.7, 3.1), (-5.3, -1.1), (-1e-3, 2e-3), (-40.0, 7.0), (0.0, 1.0), (-1.0, 0.0)]
+ranges += [tuple(sorted(rng.normal(0, 2, 2))) for _ in range(12)]
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    for lo, hi in ranges:
+        for bits in (2, 4, 8):
+            observer = torch.ao.quantization.MinMaxObserver(
+                dtype=torch.quint8, quant_min=0, quant_max=2**bits - 1, eps=1e-12
+            )
+            observer(torch.tensor([lo, hi], dtype=torch.float64))
+            scale, zero_point = (float(value) for value in observer.calculate_qparams())
+            of = f"affine_params({lo:.4g}, {hi:.4g}, {bits})"
+            returned = affine_params(float(lo), float(hi), bits)
+            assert returned is not None and len(returned) == 2, f"{of} should return (scale, zero_point)"
+            expect.array(returned[0], scale, f"the scale of {of}", 0, 1e-5)
+            expect.array(returned[1], zero_point, f"the zero-point of {of}", 0, 0)
+expect.refuses(affine_params, -1.0, 1.0, 0, naming="bits", of="bits = 0")
+expect.refuses(affine_params, 1.0, 1.0, 8, naming="lo", of="lo = hi")
+expect.refuses(affine_params, 1.0, -1.0, 8, naming="lo", of="lo above hi")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it: affine against symmetric
+#
+# Both quantizers are now yours. The weights below are those of the last layer, whose smallest and largest values differ
+# in size. Switch between the two schemes and watch the step and the decibels. At which bits does it matter?
+
+# %%
+draw.schemes(affine_params, affine_roundtrip, model[4].weight.detach().numpy())
+
+# %% [markdown]
+# ## 5. What a bit is worth
+#
+# The *signal-to-quantization-noise ratio* compares the size of the signal with the size of the error, in decibels:
+#
+# $$\text{SQNR} = 10 \log_{10} \frac{\sum x^2}{\sum (x - \hat x)^2} .$$
+#
+# A signal spread uniformly over $[-A, A]$ has mean square $A^2/3$. An error spread uniformly over one step has mean
+# square $\text{step}^2/12$. With $2^b$ levels the step is about $2A/2^b$, so the ratio is $2^{2b}$:
+# each bit doubles the number of levels, quarters the noise, and adds $20 \log_{10} 2$ decibels.
+
+# %%
+print(f"one bit is worth {20 * np.log10(2):.4f} dB")
+
+# %% [markdown]
+# ### Lab L1.8 · Build · 2 points
+#
+# Write the ratio. Sum over all elements, whatever the shape. When `x_hat` equals `x` the ratio is infinite: return
+# `inf`. Raise `ValueError`, naming `x_hat` in the message, when the shapes differ.
+#
+# Example: `sqnr_db([3.0, 4.0], [3.0, 3.5])` is 20.0, because the signal is 25 and the noise 0.25.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L1_8", "grade": false, "locked": false, "solution": true, "task": false}
+def sqnr_db(x, x_hat):
+    """Return the signal-to-quantization-noise ratio of x_hat against x in decibels, over all elements."""
+    ### BEGIN SOLUTION
+    x, x_hat = np.asarray(x, dtype=float), np.asarray(x_hat, dtype=float)
+    if x.shape != x_hat.shape:
+        raise ValueError(f"x_hat must have the shape of x, {x.shape}, got {x_hat.shape}")
+    noise = np.sum((x - x_hat) ** 2)
+    return 10 * np.log10(np.sum(x**2) / noise) if noise else np.inf
+    ### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L1_8", "grade": true, "locked": true, "solution": false, "task": false, "points": 2}
+import math
+import warnings
+
+import numpy as np
+
+from course import expect
+from course.check import passed
+
+expect.array(sqnr_db([3.0, 4.0], [3.0, 3.5]), 20.0, "sqnr_db([3.0, 4.0], [3.0, 3.5])", 1e-4)
+passed("L1.8")
+### BEGIN HIDDEN TESTS
+rng = np.random.default_rng(18)
+for shape, mean in [((50,), 0.0), ((4, 5), 3.0), ((2, 3, 4), -1.0)]:
+    x = rng.normal(mean, 1, shape)
+    x_hat = x + rng.normal(0, 0.05, shape)
+    before = x.copy(), x_hat.copy()
+    returned = sqnr_db(x, x_hat)
+    expect.unchanged(x, before[0], "x")
+    expect.unchanged(x_hat, before[1], "x_hat")
+    pairs = list(zip(before[0].ravel().tolist(), before[1].ravel().tolist(), strict=True))
+    exact = 10 * math.log10(math.fsum(a * a for a, _ in pairs) / math.fsum((a - b) ** 2 for a, b in pairs))
+    expect.array(returned, exact, f"sqnr_db of arrays of shape {shape} with mean {mean}", 1e-3)
+expect.array(sqnr_db(np.full(8, 5.0), np.full(8, 4.5)), 20.0, "sqnr_db of eight times 5.0 against eight times 4.5", 1e-4)
+expect.array(sqnr_db(np.array([3, 4]), np.array([3, 3])), 10 * math.log10(25), "sqnr_db of the integers [3, 4] and [3, 3]", 1e-4)
+with np.errstate(all="ignore"), warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    same = sqnr_db(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+assert same is not None and float(same) == math.inf, f"sqnr_db of an array and itself should be inf, it is {same}"
+expect.refuses(sqnr_db, np.ones(4), np.ones(3), naming="x_hat", of="x of shape (4,) and x_hat of shape (3,)")
+expect.refuses(sqnr_db, np.ones((4, 1)), np.ones(4), naming="x_hat", of="x of shape (4, 1) and x_hat of shape (4,)")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Theory and measurement in one plot, with your two functions. The uniform signal fills its range, as the formula assumes.
+# Normal values and real weights do not: most of them sit in the middle, so they start lower. But the slope is the same.
+
+# %%
+rng = np.random.default_rng(0)
+signals = {"uniform": rng.uniform(-1, 1, 50_000), "your model's weights": weights, "normal": rng.normal(0, 1, 50_000)}
+bits_range = list(range(2, 11))
+measured = {
+    name: [sqnr_db(x, quantize_dequantize(x, bits, float(x.min()), float(x.max()))) for bits in bits_range]
+    for name, x in signals.items()
+}
+for name, values in measured.items():
+    print(f"{name}: {(values[-1] - values[2]) / (bits_range[-1] - bits_range[2]):.2f} dB per bit from 4 bits on")
+draw.decibels(measured, bits_range)
+
+# %% [markdown]
+# ## 6. Where to clip
+#
+# The largest weight sets the range, and often it is alone out there. Clip it, and every step gets finer: a large error on
+# few values buys a small gain on all the others. There is a best threshold, and you can search for it.
+#
+# ### Lab L1.9 · Build · 3 points
+#
+# `best_clip(x, bits)` returns the threshold $c > 0$ for which symmetric quantization of `x` has the least mean squared
+# error. The codes run from $-(2^{b-1}-1)$ to $2^{b-1}-1$, the scale is $c / (2^{b-1}-1)$, and values beyond $\pm c$ come
+# back as $\pm c$. A search is fine: your error has to come within 2 % of the least one.
+#
+# `x` may have any shape and stays as it is. Raise `ValueError`, naming `bits`, when `bits` is less than 2: with one
+# bit there is only the code 0.
+#
+# Example: for many normal values with standard deviation 1 and 4 bits, the threshold is near 2.5.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L1_9", "grade": false, "locked": false, "solution": true, "task": false}
+def best_clip(x, bits):
+    """Return the symmetric clipping threshold (a float above 0) of least mean squared error for x."""
+    ### BEGIN SOLUTION
+    if bits < 2:
+        raise ValueError(f"bits must be at least 2, got {bits}")
+    x = np.asarray(x, dtype=float)
+    qmax = 2 ** (bits - 1) - 1
+
+    def error(threshold):
+        scale = threshold / qmax
+        return np.mean((np.clip(np.round(x / scale), -qmax, qmax) * scale - x) ** 2)
+
+    thresholds = np.abs(x).max() * np.linspace(0.02, 1, 200)
+    return float(min(thresholds, key=error))
+    ### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L1_9", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
+import numpy as np
+
+from course import expect
+from course.check import passed
+
+x = np.random.default_rng(0).normal(0, 1, 1000)
+threshold = expect.finite(best_clip(x, 4), "best_clip of 1000 normal values, 4 bits,")
+assert 2.0 < threshold < 3.0, f"best_clip of 1000 normal values at 4 bits should be near 2.5, it is {threshold:.3f}"
+passed("L1.9")
+### BEGIN HIDDEN TESTS
+
+
+def error_at(x, bits, threshold):
+    levels = np.linspace(-threshold, threshold, 2**bits - 1)
+    return np.mean(np.abs(x.reshape(-1, 1) - levels).min(1) ** 2)
+
+
+rng = np.random.default_rng(19)
+cases = {
+    "normal values": (rng.normal(0, 1, 1000), (2, 3, 4, 6)),
+    "normal values times 0.01, shape (20, 50)": (rng.normal(0, 0.01, (20, 50)), (3,)),
+    "uniform values": (rng.uniform(-5, 5, 1000), (3,)),
+    "values with heavy tails (Laplace)": (rng.laplace(0, 2, 1000), (2, 4)),
+    "negative values only": (-np.abs(rng.normal(0, 1, 1000)), (3,)),
+}
+for name, (x, all_bits) in cases.items():
+    for bits in all_bits:
+        before = x.copy()
+        threshold = expect.finite(best_clip(x, bits), f"best_clip of {name}, {bits} bits,")
+        expect.unchanged(x, before, "x")
+        assert threshold > 0, f"best_clip of {name}, {bits} bits, should be above 0, it is {threshold:.4g}"
+        least = min(error_at(x, bits, c) for c in np.abs(x).max() * np.linspace(0.01, 1, 120))
+        here = error_at(x, bits, threshold)
+        assert here <= 1.02 * least, (
+            f"{name}, {bits} bits: clipping at your {threshold:.4g} has a mean squared error {here / least:.2f} times the least one"
+        )
+expect.refuses(best_clip, np.ones(3), 0, naming="bits", of="bits = 0")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# The error over the threshold for normal values, and the thresholds you chose. To the left of a minimum the clipped ends
+# cost more, to the right the coarser steps do. Banner et al. (2018) approximate the minimum for 4 bits by 2.55.
+
+# %%
+x = np.random.default_rng(0).normal(0, 1, 20_000)
+thresholds = np.linspace(0.3, 4.5, 85)
+errors = {}
+for bits in (2, 3, 4, 8):
+    qmax = 2 ** (bits - 1) - 1
+    errors[bits] = np.array(
+        [np.mean((np.clip(np.round(x / c * qmax), -qmax, qmax) * c / qmax - x) ** 2) for c in thresholds]
+    )
+chosen = {bits: best_clip(x, bits) for bits in errors}
+print("your thresholds:", ", ".join(f"{c:.2f} at {bits} bits" for bits, c in chosen.items()))
+draw.clipping(errors, thresholds, chosen)
+
+# %% [markdown]
+# Does it help the network? The same model, symmetric, with the range set by the largest weight and by your `best_clip`.
+
+
+# %%
+def symmetric(w, bits, threshold):
+    qmax = 2 ** (bits - 1) - 1
+    return affine_roundtrip(w, threshold / qmax, 0, -qmax, qmax)
+
+
+few_bits = [2, 3, 4, 5]
+absmax = [models.accuracy(with_weights(lambda w: symmetric(w, b, float(np.abs(w).max())))) for b in few_bits]
+clipped = [models.accuracy(with_weights(lambda w: symmetric(w, b, best_clip(w, b)))) for b in few_bits]
+draw.accuracy(few_bits, {"largest weight": absmax, "your best_clip": clipped}, models.accuracy(model))
+
+# %% [markdown]
+# ## What you measured
+#
+# Your numbers, from your functions, on your machine:
+
+# %%
+size = sum(layer.weight.numel() for layer in model[::2])
+print(f"{'bits':>4}  {'weights':>10}  {'smaller':>7}  {'accuracy':>8}")
+print(f"{'fp32':>4}  {size * 4 / 1000:>7.1f} kB  {'1.0x':>7}  {models.accuracy(model):>8.1%}")
+for bits, share in zip(all_bits, fitted):
+    print(f"{bits:>4}  {size * bits / 8 / 1000:>7.1f} kB  {32 / bits:>6.1f}x  {share:>8.1%}")
+
+# %% [markdown]
+# - The step is the range divided by the number of steps. Whoever sets the range sets the error.
+# - Affine fits the range where it is. Symmetric saves the zero-point and pays with codes that are never used.
+# - The zero-point is an integer code, so that zero stays exactly zero.
+# - A bit is worth about six decibels, whatever the signal.
+# - With few bits, clip: a large error on few values for a small gain on all the others.
+#
+# One range for a whole matrix is the crudest choice there is. Chapter 2 gives each row, and then each group of
+# weights, its own.
+#
+# ### Sources
+#
+# - B. Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, 2018,
+#   arXiv:1712.05877: scale, integer zero-point, exact zero.
+# - R. Krishnamoorthi, Quantizing deep convolutional networks for efficient inference: A whitepaper, 2018,
+#   arXiv:1806.08342: affine and symmetric quantizers.
+# - R. Banner, Y. Nahshan, E. Hoffer, D. Soudry, Post-training 4-bit quantization of convolution networks for
+#   rapid-deployment, 2018, arXiv:1810.05723: the clipping threshold of least mean squared error.
+# - W. R. Bennett, Spectra of Quantized Signals, Bell System Technical Journal 27, 1948: noise of step squared over 12.
+# - E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998: the digits.
