@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-# nbgrader calls alembic by name, also when this environment is not activated.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 from nbgrader.converters.generate_assignment import GenerateAssignment
 
+from autograder import use_own_programs
 from autograder.build import SetUpCell
 
+use_own_programs()
 c = get_config()  # noqa: F821 (nbgrader provides it)
 
 c.CourseDirectory.root = str(Path(__file__).resolve().parent)

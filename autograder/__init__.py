@@ -1,5 +1,7 @@
 """What runs on the instructor's machine: building chapters, the answer bank, the sample class, grading and reports."""
 
+import os
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -7,3 +9,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 class CourseError(Exception):
     """Something a person can put right; its message is one line that names the thing and the way out."""
+
+
+def use_own_programs() -> None:
+    """Find this environment's programs by name even when it is not activated: nbgrader calls alembic that way."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from autograder import CourseError, chapters
+from autograder import CourseError, chapters, use_own_programs
 
 
 def main() -> int:
@@ -25,6 +25,7 @@ def main() -> int:
         if name == "grade":
             command.add_argument("--force", action="store_true", help="grade again what was graded before")
     options = parser.parse_args()
+    use_own_programs()
     try:
         run(options)
     except CourseError as error:

@@ -21,11 +21,12 @@ SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
 
 @dataclass
 class Exercise:
-    """One exercise of a chapter: its number ("1.5", "L1.7"), kind, points, answer cell and test cells."""
+    """One exercise: its number ("1.5", "L1.7"), kind, points, the task's text, answer cell and test cells."""
 
     number: str
     kind: str
     points: int
+    text: str
     answer: NotebookNode | None = None
     tests: list[NotebookNode] = field(default_factory=list)
 
@@ -76,7 +77,15 @@ def grade_id(cell: NotebookNode) -> str:
 
 
 def exercises(notebook: NotebookNode) -> list[Exercise]:
-    """The exercises of a chapter with their cells; raises CourseError where a cell breaks the chapter's form."""
+    """The exercises of a source with their cells; raises CourseError where a cell breaks the chapter's form."""
+    found = exercises_released(notebook)
+    for exercise in found:
+        _complete(exercise)
+    return found
+
+
+def exercises_released(notebook: NotebookNode) -> list[Exercise]:
+    """The same for a release, where solutions and hidden tests are gone."""
     found: list[Exercise] = []
     seen: set[str] = set()
     for cell in notebook.cells:
@@ -87,7 +96,7 @@ def exercises(notebook: NotebookNode) -> list[Exercise]:
             seen.add(name)
         if cell.cell_type == "markdown":
             for heading in HEADING.finditer(cell.source):
-                found.append(Exercise(heading["exercise"], heading["kind"], int(heading["points"])))
+                found.append(Exercise(heading["exercise"], heading["kind"], int(heading["points"]), cell.source))
         elif name.startswith("ex_"):
             _last(found, name, "ex_").answer = cell
         elif name.startswith("test_"):
@@ -95,8 +104,6 @@ def exercises(notebook: NotebookNode) -> list[Exercise]:
         for marker in ("BEGIN SOLUTION", "BEGIN HIDDEN TESTS"):
             if marker in cell.source and not name.startswith("ex_" if "SOLUTION" in marker else "test_"):
                 raise CourseError(f"{marker} stands in a cell with grade_id {name!r}, where it would be released")
-    for exercise in found:
-        _complete(exercise)
     return found
 
 

@@ -1,0 +1,84 @@
+# Two commands to start with: `make` builds, grades the sample class and prints the grade table; `make test` tests.
+# One chapter only: make grade CHAPTER=ch01_quantization. Another Python: make PYTHON=python3.12.
+
+PYTHON  ?= python3
+CHAPTER ?=
+PORT    ?= 8888
+PY      := .venv/bin/python
+NAMES   := $(notdir $(patsubst %/,%,$(wildcard source/ch*/)))
+STEP    := $(PY) -m autograder
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDEXPANSION:
+.SECONDARY:
+.PHONY: all test lab source release grade feedback report bench lint format clean
+# Each step says what failed and what to do; make's own lines are kept short.
+MAKEFLAGS += --no-print-directory
+
+all: $(NAMES:%=.make/%.feedback)
+	@$(STEP) report
+
+## Set-up: .venv with the pinned versions; again only when they change.
+.make/ready: pyproject.toml constraints.txt
+	@mkdir -p .make
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+	  { echo "make: $(PYTHON) is not Python 3.10 to 3.13; name one that is: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) system-venv
+	@[ -x $(PY) ] || { echo "setting up .venv (about two minutes) ..."; $(PYTHON) -m venv .venv; } || \
+	  { echo "make: no virtual environment in $(CURDIR)/.venv: check that the folder can be written" >&2; exit 2; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || \
+	  { echo "make: pip could not install what constraints.txt names; see its last lines above" >&2; exit 2; }
+	@touch $@
+
+.PHONY: system-venv
+system-venv:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null; \
+	else echo "make: Python's venv module is missing; type: sudo apt-get install python3-venv" >&2; exit 2; fi
+
+## The pipeline that `make` follows; a step runs again when what it reads has changed.
+.make/source: .make/ready $(wildcard source/*/*.py autograder/build.py autograder/chapters.py course/check.py)
+	@$(STEP) source
+	@touch $@
+
+.make/%.released: .make/source $$(wildcard source/$$*/$$*.ipynb) nbgrader_config.py autograder/setup_cell.txt
+	@[ ! -f $@ ] || [ -n "$(filter-out .make/source,$?)" ] || { touch $@; exit 0; }; $(STEP) release $* && touch $@
+
+.make/%.graded: .make/%.released $$(wildcard submitted/*/$$*/*.ipynb) $$(wildcard autograder/bank/*.py) autograder/sample_class.py
+	@$(STEP) sample $*
+	@echo "grading $* ..."
+	@if [ -n "$(filter %.released,$?)" ]; then $(STEP) grade $* --force; else $(STEP) grade $*; fi
+	@touch $@
+
+.make/%.feedback: .make/%.graded
+	@$(STEP) feedback $*
+	@touch $@
+
+## The single steps, by hand.
+source release grade feedback: .make/ready
+	@$(STEP) $@ $(CHAPTER)
+
+report: .make/ready
+	@$(STEP) report
+
+lab: .make/ready
+	@$(STEP) free-port $(PORT)
+	@$(PY) -m jupyterlab --ServerApp.root_dir=release --port=$(PORT) --ServerApp.port_retries=0
+
+## For developers.
+test: .make/ready lint
+	@$(PY) -m pytest -n 2
+
+lint: .make/ready
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+format: .make/ready
+	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
+
+bench: .make/ready
+	@$(PY) -m autograder.bench
+
+clean:
+	@[ ! -x $(PY) ] || $(STEP) unsample
+	@rm -rf .venv .make build *.egg-info .pytest_cache .ruff_cache

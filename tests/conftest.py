@@ -1,0 +1,58 @@
+"""Shared by all tests: chapters built once, and test cells run the quick way, in this process."""
+
+import contextlib
+import io
+import os
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+os.environ.pop("COURSE_PACKAGE", None)
+torch.set_num_threads(1)  # pytest runs two processes on two cores
+
+from autograder import bank, chapters
+
+CHAPTERS = chapters.names()
+
+
+@pytest.fixture(scope="session")
+def exercises_of():
+    """exercises_of(chapter) -> {number: Exercise}, with hidden tests."""
+    return {name: {e.number: e for e in chapters.exercises(chapters.read(name))} for name in CHAPTERS}.__getitem__
+
+
+def points(exercise: chapters.Exercise, answer: str) -> tuple[float, str]:
+    """What nbgrader would give `answer` (code), and the first message: an error or any stderr output costs the points.
+
+    The test cells see nothing of the notebook but the names that the answer cell defined, so a test cell that leans on
+    anything else fails here.
+    """
+    before = {"np": np, "torch": torch}
+    namespace = dict(before)
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(answer, namespace)
+    answered = {name: value for name, value in namespace.items() if name not in before}
+    earned, message = 0.0, ""
+    for cell in exercise.tests:
+        stderr = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(stderr), warnings.catch_warnings():
+                warnings.simplefilter("default")
+                exec(cell.source, dict(answered))
+            if not stderr.getvalue():
+                earned += cell.metadata.nbgrader.points
+            message = message or stderr.getvalue()
+        except Exception as error:
+            message = message or f"{type(error).__name__}: {error}"
+    return earned, message
+
+
+def bank_answers() -> list:
+    """Every answer of every chapter's bank, as pytest parameters."""
+    return [
+        pytest.param(chapter, answer, id=f"{answer.exercise} {'right' if answer.right else 'wrong'}: {answer.name}")
+        for chapter in CHAPTERS
+        for answer in bank.answers(chapter)
+    ]
