@@ -7,9 +7,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from nbgrader.converters.generate_assignment import GenerateAssignment
+from nbgrader.preprocessors import ClearSolutions
 
 from autograder import use_own_programs
-from autograder.build import SetUpCell
+from autograder.build import RunnableStubs, SetUpCell
 
 use_own_programs()
 c = get_config()  # noqa: F821 (nbgrader provides it)
@@ -23,9 +24,12 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py"
 #   make release COURSE_PACKAGE=https://.../model_compression_course-0.1.0-py3-none-any.whl
 c.SetUpCell.package = os.environ.get("COURSE_PACKAGE", "")
 
-c.GenerateAssignment.preprocessors = [SetUpCell, *GenerateAssignment.preprocessors.default()]
-# A stub that runs: Run All must reach the exercises that are answered.
-c.ClearSolutions.code_stub = {"python": "...  # your code here"}
+# A stub says so when it is called. Where no function surrounds it, RunnableStubs makes it a comment, so that
+# Run All reaches the exercises that are answered.
+c.ClearSolutions.code_stub = {"python": 'raise NotImplementedError("your code here")'}
+steps = [SetUpCell, *GenerateAssignment.preprocessors.default()]
+steps.insert(steps.index(ClearSolutions) + 1, RunnableStubs)
+c.GenerateAssignment.preprocessors = steps
 
 c.Execute.timeout = 120
 

@@ -139,3 +139,12 @@ class SetUpCell(NbGraderPreprocessor):
             install = (ROOT / "autograder" / "setup_cell.txt").read_text("utf-8")
             cell.source = install.replace("PACKAGE = None", f"PACKAGE = {json.dumps(self.package)}") + cell.source
         return cell, resources
+
+
+class RunnableStubs(NbGraderPreprocessor):
+    """Makes a stub at the left margin of an answer cell a comment: only a function's body is there to raise."""
+
+    def preprocess_cell(self, cell, resources, cell_index):
+        if chapters.grade_id(cell).startswith("ex_"):
+            cell.source = re.sub(r"^raise NotImplementedError\(.*$", "# your code here", cell.source, flags=re.M)
+        return cell, resources

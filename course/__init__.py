@@ -16,15 +16,18 @@ GRADING = os.environ.get("NBGRADER_EXECUTION") == "autograde"
 def ready(chapter: int) -> None:
     """Say what this notebook runs with, and how far the learner has come; the set-up cell's last line.
 
-    Also sets matplotlib's style, so that every chapter looks the same.
+    Also sets matplotlib up, so that every chapter looks the same.
     """
     import platform
 
     import torch
+    from IPython import get_ipython
 
     from course import check, style
 
     style.use()
+    if shell := get_ipython():
+        shell.run_line_magic("matplotlib", "inline")  # shows a Figure that a cell ends with
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {os.cpu_count()} cores"
     print(f"Ready: course {__version__}, Python {platform.python_version()}, torch {torch.__version__} on {device}.")
     if not GRADING:

@@ -2,6 +2,7 @@
 
 Each function returns nothing or raises AssertionError. They take plain data only, so that a test cell can run in
 another process than the answer it tests. They know no answers: those stand in the test cells.
+`__tracebackhide__` keeps their lines out of the learner's tracebacks (IPython and pytest heed it).
 """
 
 import math
@@ -9,29 +10,31 @@ from collections.abc import Callable
 
 import numpy as np
 
-from course.check import accepted, canonical
+from course.check import canonical
 
 
 def number(value, exact: float, traps: dict[float, str] | None = None) -> None:
-    """`value` is a number within 1 % of `exact` (compared at three significant digits, as `check` does).
+    """`value` is a number within 1 % of `exact`.
 
     traps: wrong numbers that come from a known mistake, and what to say to each.
     """
+    __tracebackhide__ = True
     _answered(value, "a number")
     try:
         value = float(value)
     except (TypeError, ValueError, OverflowError):
         raise AssertionError(f"expected a number, got {_short(value)}") from None
-    if canonical(value) in accepted(exact):
+    if _close(value, exact):
         return
     for trap, say in (traps or {}).items():
-        if canonical(value) in accepted(trap):
+        if _close(value, trap):
             raise AssertionError(f"{value:.4g} is not right: {say}")
     raise AssertionError(f"{value:.4g} is not within 1 % of the exact value")
 
 
 def choice(value, right: str, because: dict[str, str]) -> None:
     """`value` is the letter of the right choice. because: what to say to each wrong letter."""
+    __tracebackhide__ = True
     _answered(value, "a letter")
     letters = sorted([right, *because])
     assert isinstance(value, str) and canonical(value) in letters, (
@@ -42,6 +45,7 @@ def choice(value, right: str, because: dict[str, str]) -> None:
 
 def order(value, right: list[str], why: str) -> None:
     """`value` lists the keys of `right` in that order. why: what to say when the keys are right and the order is not."""
+    __tracebackhide__ = True
     _answered(value, "a list of keys")
     assert isinstance(value, list | tuple), f"expected a list of keys, got {_short(value)}"
     given, wanted = (canonical(keys).split(" > ") for keys in (value, right))
@@ -51,6 +55,7 @@ def order(value, right: list[str], why: str) -> None:
 
 def line(value, right: int) -> None:
     """`value` is the number of the first wrong line of a Debug exercise."""
+    __tracebackhide__ = True
     _answered(value, "a line number")
     assert isinstance(value, int | np.integer) and not isinstance(value, bool), (
         f"expected a line number such as 2, got {_short(value)}"
@@ -60,6 +65,7 @@ def line(value, right: int) -> None:
 
 def array(actual, wanted, of: str, atol: float = 1e-9, rtol: float = 1e-9) -> None:
     """`actual` has the shape of `wanted` and its values, within `atol + rtol * |wanted|`. of: the call, for the message."""
+    __tracebackhide__ = True
     _answered(actual, "numbers", of)
     try:
         actual = np.asarray(actual, dtype=np.float64)
@@ -76,6 +82,7 @@ def array(actual, wanted, of: str, atol: float = 1e-9, rtol: float = 1e-9) -> No
 
 def unchanged(now, before, name: str) -> None:
     """An input still is what it was: an answer works on a copy."""
+    __tracebackhide__ = True
     assert np.array_equal(np.asarray(now), np.asarray(before), equal_nan=True), (
         f"the function changed its input {name}: work on a copy"
     )
@@ -83,6 +90,7 @@ def unchanged(now, before, name: str) -> None:
 
 def refuses(function: Callable, *args, naming: str, of: str) -> None:
     """`function(*args)` raises ValueError with a message that names the argument `naming`. of: the call, in words."""
+    __tracebackhide__ = True
     try:
         returned = function(*args)
     except ValueError as error:
@@ -95,7 +103,12 @@ def refuses(function: Callable, *args, naming: str, of: str) -> None:
     raise AssertionError(f"{of} should raise ValueError naming {naming}, it returned {_short(returned)}")
 
 
+def _close(value: float, exact: float) -> bool:
+    return abs(value - exact) <= 0.01 * abs(exact) * (1 + 1e-9)
+
+
 def _answered(value, what: str, of: str | None = None) -> None:
+    __tracebackhide__ = True
     if value is None or value is ...:
         raise AssertionError(f"{of} returned nothing: {what} expected" if of else f"no answer yet: {what} expected")
 
@@ -107,6 +120,7 @@ def _short(value) -> str:
 
 def finite(value, of: str) -> float:
     """The float in `value`, which must be one finite real number."""
+    __tracebackhide__ = True
     _answered(value, "a number", of)
     try:
         value = float(value)

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable
 
 import ipywidgets as widgets
+import numpy as np
 from ipywidgets.widgets.interaction import interactive
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -49,7 +50,7 @@ class Live(widgets.VBox):
         self.alt = alt
         self.image = widgets.Image(format="png", layout=widgets.Layout(width="100%", max_width=_width(figure)))
         self.image.add_class("course-live")
-        self.caption = widgets.Label()
+        self.caption = widgets.HTML()
         self.message = widgets.HTML()
         self._palette = None
         self._update = update
@@ -79,7 +80,8 @@ class Live(widgets.VBox):
             frame = self._frame()
             self._palette = self._palette or _palette(frame)
             self._send(frame.quantize(palette=self._palette, dither=Image.Dither.NONE))
-            self.caption.value, self.message.value = caption or "", ""
+            self.caption.value = f'<span style="font-size:1.15em">{html.escape(caption or "")}</span>'
+            self.message.value = ""
 
     def _frame(self) -> Image.Image:
         size = self._canvas.get_width_height(physical=True)
@@ -99,8 +101,10 @@ def _palette(frame: Image.Image) -> Image.Image:
         for shade in range(1, 9)
         for channel in to_rgb(color)
     ]
+    own = np.array(frame.quantize(191).getpalette()[: 191 * 3]).reshape(-1, 3)
+    own = own[own.min(1) < 248]  # white stays white
     palette = Image.new("P", (1, 1))
-    palette.putpalette([255, 255, 255, *frame.quantize(191).getpalette()[: 191 * 3], *shades])
+    palette.putpalette([255, 255, 255, *own.ravel().tolist(), *shades])
     return palette
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import ipywidgets as widgets
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -26,8 +27,8 @@ def quantizer(quantize_dequantize: Callable, weights: np.ndarray) -> Live:
         panels.moving,
         update,
         alt="Three panels: quantized value over value as a staircase, its error, and the histogram of the weights.",
-        bits=(2, 8),
-        clip=(0.1, 1.0, 0.05),
+        bits=widgets.IntSlider(4, 2, 8),
+        clip=widgets.FloatSlider(1.0, min=0.1, max=1.0, step=0.05),
     )
 
 
@@ -56,8 +57,8 @@ def schemes(affine_params: Callable, affine_roundtrip: Callable, weights: np.nda
         panels.moving,
         update,
         alt="The same three panels for an affine or a symmetric quantizer, with its scale and zero-point.",
-        bits=(2, 8),
-        clip=(0.1, 1.0, 0.05),
+        bits=widgets.IntSlider(4, 2, 8),
+        clip=widgets.FloatSlider(1.0, min=0.1, max=1.0, step=0.05),
         scheme=["affine", "symmetric"],
     )
 

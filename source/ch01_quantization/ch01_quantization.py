@@ -362,7 +362,7 @@ draw.accuracy(all_bits, {"range of the weights": fitted, "range ten times too wi
 # the zero-point is always an integer code. What the difference does to the number 0:
 
 # %%
-for lo, hi in [(-0.3, 1.0), (-0.45, 0.9)]:
+for lo, hi in [(-0.3, 1.0), (-0.35, 0.9)]:
     scale = (hi - lo) / 255
     offset_scheme = round((0 - lo) / scale) * scale + lo
     zero_point = round(-lo / scale)
@@ -614,7 +614,7 @@ measured = {
     for name, x in signals.items()
 }
 for name, values in measured.items():
-    print(f"{name}: {(values[-1] - values[2]) / (bits_range[-1] - bits_range[2]):.2f} dB per bit from 4 bits on")
+    print(f"{name}: {(values[-1] - values[4]) / (bits_range[-1] - bits_range[4]):.2f} dB per bit from 6 to 10 bits")
 draw.decibels(measured, bits_range)
 
 # %% [markdown]

@@ -1,0 +1,110 @@
+"""Instant checks: right, not yet, a hint, and progress that survives everything."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from course import check as module
+from course import expect
+from course.check import accepted, canonical, check, passed, show_progress
+
+
+@pytest.fixture(autouse=True)
+def _fresh(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+
+
+def test_right_and_not_yet(capsys):
+    check("1.1", 0.00196)
+    assert "Exercise 1.1: right." in capsys.readouterr().out
+    check("1.2", 5)
+    assert "Exercise 1.2: not yet." in capsys.readouterr().out
+
+
+def test_the_hint_comes_with_the_second_miss(capsys):
+    check("1.1", 1.0)
+    assert "Hint" not in capsys.readouterr().out
+    check("1.1", 2.0)
+    assert "Hint: How many steps" in capsys.readouterr().out
+
+
+def test_no_answer_is_not_a_miss(capsys):
+    for nothing in (None, ..., "", []):
+        check("1.3", nothing)
+        out = capsys.readouterr().out
+        assert "no answer yet" in out
+        assert "Hint" not in out
+
+
+@pytest.mark.parametrize("odd", [np.ones(3), {"a": 1}, object(), float("nan"), 10**400, b"x", [None]])
+def test_odd_answers_are_just_wrong(odd, capsys):
+    check("1.1", odd)
+    assert "not yet" in capsys.readouterr().out
+
+
+def test_progress_counts_each_exercise_once_and_labs_not_among_the_58(capsys):
+    for _ in range(2):
+        check("1.3", "a")
+        passed("1.5")
+        passed("L1.7")
+    assert "Chapter 1: 2 of 6, Course: 2 of 58" in capsys.readouterr().out
+    show_progress(1)
+    assert "Chapter 1: 2 of 6" in capsys.readouterr().out
+
+
+def test_a_damaged_progress_file_is_no_obstacle(capsys):
+    for damaged in ("", "{", "[]", '{"done": 3}', '{"done": [], "misses": 3}', "\x00"):
+        module.PROGRESS.write_text(damaged)
+        check("1.3", "A")
+        assert "right" in capsys.readouterr().out
+        assert json.loads(module.PROGRESS.read_text())["done"] == ["1.3"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_is_no_obstacle(monkeypatch, capsys):
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.write_text", refuse)
+    check("1.3", "A")
+    out = capsys.readouterr().out
+    assert "right" in out
+    assert "could not be kept: Permission denied" in out
+
+
+def test_an_unknown_exercise_is_named():
+    with pytest.raises(ValueError, match=r"exercise '9\.99' is unknown"):
+        check("9.99", 1)
+    with pytest.raises(ValueError, match=r"exercise '9\.99' is unknown"):
+        passed("9.99")
+
+
+def test_validate_reports_wrong_answers_and_grading_says_nothing(monkeypatch, capsys):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+    check("1.3", "A")
+    with pytest.raises(AssertionError, match="not yet"):
+        check("1.3", "B")
+    with pytest.raises(AssertionError, match="no answer yet"):
+        check("1.3", None)
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    check("1.3", "B")
+    passed("1.5")
+    assert capsys.readouterr().out == ""
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("exact", [1 / 510, 26.0, 99.8, 1.0, 9.999, 131072, -0.05, 0.0999, 3.25, 1.0049])
+def test_what_is_right_here_is_within_one_percent_and_the_exact_value_is_right(exact):
+    assert canonical(exact) in accepted(exact)
+    for share in np.linspace(-0.03, 0.03, 601):
+        value = exact * (1 + share)
+        if canonical(value) in accepted(exact):
+            expect.number(value, exact)
+
+
+def test_the_digests_hold_no_answer_in_the_clear():
+    text = json.dumps(module._all_known())
+    for answer in ("0.00196", "0.00394", '"A"'):
+        assert answer not in text
