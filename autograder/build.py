@@ -66,9 +66,7 @@ def checks() -> str:
 def _known(exercise: chapters.Exercise) -> dict:
     namespace: dict = {}
     exec(exercise.answer.source, namespace)  # the answer cell of a short exercise stands alone, by the chapter's form
-    answers = {
-        name: value for name, value in namespace.items() if re.fullmatch(rf"ex_{exercise.id}(_[a-z]+)?", name)
-    }
+    answers = {name: value for name, value in namespace.items() if re.fullmatch(rf"ex_{exercise.id}(_[a-z]+)?", name)}
     if f"ex_{exercise.id}" not in answers or len(answers) != 1:
         raise CourseError(f"exercise {exercise.number}: its answer cell should set ex_{exercise.id} and nothing else")
     answer = answers[f"ex_{exercise.id}"]
@@ -99,7 +97,9 @@ def write_releases(only: list[str]) -> None:
             nbformat.validate(nbformat.read(path, as_version=4))
         except Exception as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CourseError(f"{path.relative_to(ROOT)} is broken ({first}): run make source to write it again") from error
+            raise CourseError(
+                f"{path.relative_to(ROOT)} is broken ({first}): run make source to write it again"
+            ) from error
         run_nbgrader("generate_assignment", chapter, "--force")
         print(f"released {chapters.release_path(chapter).relative_to(ROOT)}")
 

@@ -45,7 +45,9 @@ def report() -> None:
         rows.append(["(most possible)", *map(_points, most), _points(sum(most))])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        print("  ".join([row[0].ljust(widths[0]), *(text.rjust(w) for text, w in zip(row[1:], widths[1:], strict=True))]))
+        print(
+            "  ".join([row[0].ljust(widths[0]), *(text.rjust(w) for text, w in zip(row[1:], widths[1:], strict=True))])
+        )
     pages = sorted(ROOT.glob("feedback/*/*/*.html"))
     if pages:
         print("\nfeedback pages:")
@@ -84,6 +86,8 @@ def require_current_gradebook() -> None:
     except sqlite3.OperationalError:
         found = None
     except sqlite3.DatabaseError as error:
-        raise CourseError(f"gradebook.db is damaged ({error}): put back a copy, or move it away to begin anew") from None
+        raise CourseError(
+            f"gradebook.db is damaged ({error}): put back a copy, or move it away to begin anew"
+        ) from None
     if not found or found[0] != get_alembic_version():
         raise CourseError("gradebook.db was made by another nbgrader: keep a copy, then run nbgrader db upgrade")

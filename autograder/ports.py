@@ -12,4 +12,6 @@ def require_free(port: int, host: str = "127.0.0.1") -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise CourseError(f"port {port} is in use or not allowed ({error.strerror}): choose another with PORT={port + 1}") from None
+            raise CourseError(
+                f"port {port} is in use or not allowed ({error.strerror}): choose another with PORT={port + 1}"
+            ) from None

@@ -26,7 +26,7 @@ def _raises(index: int, count: int, right: list[bank.Answer], wrong: list[bank.A
     return answer if raising == answer.source else answer._replace(right=False, name="raises", source=raising)
 
 
-#: Each picks an answer from (index of the exercise, number of exercises, right answers, wrong answers); None: untouched.
+#: Each picks an answer from (the exercise's index, how many there are, right answers, wrong answers); None: untouched.
 STUDENTS: dict[str, Picker] = {
     "ada": lambda index, count, right, wrong: right[0],
     "bruno": lambda index, count, right, wrong: None,
@@ -63,7 +63,9 @@ def write(only: list[str]) -> None:
     """Write the class into submitted/; does nothing when others are there, whose work is nobody's sample."""
     others = sorted({path.name for path in SUBMITTED.glob("*") if path.is_dir()} - set(STUDENTS))
     if others:
-        print(f"submitted/ holds a class ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}): no sample added")
+        print(
+            f"submitted/ holds a class ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}): no sample added"
+        )
         return
     for student in STUDENTS:
         for chapter in only:

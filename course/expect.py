@@ -44,7 +44,7 @@ def choice(value, right: str, because: dict[str, str]) -> None:
 
 
 def order(value, right: list[str], why: str) -> None:
-    """`value` lists the keys of `right` in that order. why: what to say when the keys are right and the order is not."""
+    """`value` lists the keys of `right` in that order. why: what to say of another order."""
     __tracebackhide__ = True
     _answered(value, "a list of keys")
     assert isinstance(value, list | tuple), f"expected a list of keys, got {_short(value)}"
@@ -64,7 +64,7 @@ def line(value, right: int) -> None:
 
 
 def array(actual, wanted, of: str, atol: float = 1e-9, rtol: float = 1e-9) -> None:
-    """`actual` has the shape of `wanted` and its values, within `atol + rtol * |wanted|`. of: the call, for the message."""
+    """`actual` has the shape and values of `wanted`, within `atol + rtol * |wanted|`. of: the call, for the message."""
     __tracebackhide__ = True
     _answered(actual, "numbers", of)
     try:

@@ -3,16 +3,18 @@
 import contextlib
 import io
 import os
+import shutil
 import warnings
+
+# pytest runs two processes on two cores, each with kernels of its own: more threads only wait for each other.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+os.environ.pop("COURSE_PACKAGE", None)
 
 import numpy as np
 import pytest
 import torch
 
-os.environ.pop("COURSE_PACKAGE", None)
-torch.set_num_threads(1)  # pytest runs two processes on two cores
-
-from autograder import bank, chapters
+from autograder import ROOT, bank, chapters
 
 CHAPTERS = chapters.names()
 
@@ -21,6 +23,24 @@ CHAPTERS = chapters.names()
 def exercises_of():
     """exercises_of(chapter) -> {number: Exercise}, with hidden tests."""
     return {name: {e.number: e for e in chapters.exercises(chapters.read(name))} for name in CHAPTERS}.__getitem__
+
+
+@pytest.fixture(scope="session")
+def course_copy(tmp_path_factory):
+    """A copy of the repository to run nbgrader in; one for each test process."""
+    root = tmp_path_factory.mktemp("course") / "root"
+    made = (
+        "submitted",
+        "autograded",
+        "feedback",
+        "downloaded",
+        "gradebook.db*",
+        "*.egg-info",
+        "build",
+        "__pycache__",
+    )
+    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".*", *made))
+    return root
 
 
 def points(exercise: chapters.Exercise, answer: str) -> tuple[float, str]:
@@ -38,7 +58,11 @@ def points(exercise: chapters.Exercise, answer: str) -> tuple[float, str]:
     for cell in exercise.tests:
         stderr = io.StringIO()
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(stderr), warnings.catch_warnings():
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.redirect_stderr(stderr),
+                warnings.catch_warnings(),
+            ):
                 warnings.simplefilter("default")
                 exec(cell.source, dict(answered))
             if not stderr.getvalue():

@@ -49,7 +49,12 @@ def test_orders():
 
 def test_lines():
     expect.line(4, 4)
-    for wrong, match in ((3, "line 3 is not"), ("4", "expected a line number"), (None, "no answer"), (True, "expected")):
+    for wrong, match in (
+        (3, "line 3 is not"),
+        ("4", "expected a line number"),
+        (None, "no answer"),
+        (True, "expected"),
+    ):
         with refused(match):
             expect.line(wrong, 4)
 

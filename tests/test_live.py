@@ -39,7 +39,12 @@ def test_moving_a_slider_changes_the_picture_and_back_again():
 def test_the_learners_function_gets_plain_values():
     seen = {}
     make(lambda line, **values: seen.update(values), bits=(2, 8), clip=(0.1, 1.0, 0.1), scheme=["a", "b"], on=True)
-    assert {name: type(value) for name, value in seen.items()} == {"bits": int, "clip": float, "scheme": str, "on": bool}
+    assert {name: type(value) for name, value in seen.items()} == {
+        "bits": int,
+        "clip": float,
+        "scheme": str,
+        "on": bool,
+    }
 
 
 def test_an_error_is_shown_and_the_last_good_frame_stays():
@@ -119,7 +124,18 @@ def test_the_same_tests_pass_with_colabs_ipywidgets(tmp_path):
         return
     old = ["ipywidgets==7.7.1", "ipython_genutils"]
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", tmp_path, *old],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--target",
+            tmp_path,
+            *old,
+        ],
         check=True,
     )
     done = subprocess.run(
@@ -131,4 +147,3 @@ def test_the_same_tests_pass_with_colabs_ipywidgets(tmp_path):
     )
     assert done.returncode == 0, done.stdout[-3000:]
     assert "passed" in done.stdout
-

@@ -111,6 +111,7 @@ ex_1_4 = None
 # %% [markdown]
 # ## 1.5 quantize_dequantize
 
+
 # %% exercise="1.5" right="vectorised"
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
@@ -120,6 +121,7 @@ def quantize_dequantize(x, bits, lo, hi):
     steps = 2**bits - 1
     scale = (hi - lo) / steps
     return np.clip(np.round((np.asarray(x) - lo) / scale), 0, steps) * scale + lo
+
 
 # %% exercise="1.5" right="plain loop"
 def quantize_dequantize(x, bits, lo, hi):
@@ -135,6 +137,7 @@ def quantize_dequantize(x, bits, lo, hi):
         flat[i] = lo + int((value - lo) / step + 0.5) * step
     return x
 
+
 # %% exercise="1.5" right="torch"
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
@@ -144,6 +147,7 @@ def quantize_dequantize(x, bits, lo, hi):
     x = torch.as_tensor(x, dtype=torch.float32).clamp(lo, hi)
     scale = (hi - lo) / (2**bits - 1)
     return torch.round((x - lo) / scale) * scale + lo
+
 
 # %% exercise="1.5" right="in place on a copy"
 def quantize_dequantize(x, bits, lo, hi):
@@ -161,6 +165,7 @@ def quantize_dequantize(x, bits, lo, hi):
     y += lo
     return y
 
+
 # %% exercise="1.5" right="nearest level by search"
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
@@ -169,6 +174,7 @@ def quantize_dequantize(x, bits, lo, hi):
         raise ValueError("lo")
     levels = np.linspace(lo, hi, 2**bits)
     return levels[np.argmin(np.abs(np.expand_dims(x, -1) - levels), axis=-1)]
+
 
 # %% exercise="1.5" wrong="2**bits steps"
 def quantize_dequantize(x, bits, lo, hi):
@@ -179,6 +185,7 @@ def quantize_dequantize(x, bits, lo, hi):
     scale = (hi - lo) / 2**bits
     return np.clip(np.round((np.asarray(x) - lo) / scale), 0, 2**bits - 1) * scale + lo
 
+
 # %% exercise="1.5" wrong="cuts off instead of rounding"
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
@@ -187,6 +194,7 @@ def quantize_dequantize(x, bits, lo, hi):
         raise ValueError("lo")
     scale = (hi - lo) / (2**bits - 1)
     return np.clip(np.floor((np.asarray(x) - lo) / scale), 0, 2**bits - 1) * scale + lo
+
 
 # %% exercise="1.5" wrong="does not clamp"
 def quantize_dequantize(x, bits, lo, hi):
@@ -197,6 +205,7 @@ def quantize_dequantize(x, bits, lo, hi):
     scale = (hi - lo) / (2**bits - 1)
     return np.round((np.asarray(x) - lo) / scale) * scale + lo
 
+
 # %% exercise="1.5" wrong="forgets to add lo back"
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
@@ -206,6 +215,7 @@ def quantize_dequantize(x, bits, lo, hi):
     scale = (hi - lo) / (2**bits - 1)
     return np.round((np.clip(x, lo, hi) - lo) / scale) * scale
 
+
 # %% exercise="1.5" wrong="clamps at uint8 codes whatever the bits"
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
@@ -214,6 +224,7 @@ def quantize_dequantize(x, bits, lo, hi):
         raise ValueError("lo")
     scale = (hi - lo) / (2**bits - 1)
     return np.clip(np.round((np.asarray(x) - lo) / scale), 0, 255) * scale + lo
+
 
 # %% exercise="1.5" wrong="writes into its input"
 def quantize_dequantize(x, bits, lo, hi):
@@ -227,6 +238,7 @@ def quantize_dequantize(x, bits, lo, hi):
     x[...] = np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
     return x
 
+
 # %% exercise="1.5" wrong="keeps an integer input's type"
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
@@ -238,6 +250,7 @@ def quantize_dequantize(x, bits, lo, hi):
     out[...] = np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
     return out
 
+
 # %% exercise="1.5" wrong="returns the codes"
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
@@ -245,6 +258,7 @@ def quantize_dequantize(x, bits, lo, hi):
     if lo >= hi:
         raise ValueError("lo")
     return np.round((np.clip(x, lo, hi) - lo) / ((hi - lo) / (2**bits - 1)))
+
 
 # %% exercise="1.5" wrong="takes the range from x, not from lo and hi"
 def quantize_dequantize(x, bits, lo, hi):
@@ -257,10 +271,12 @@ def quantize_dequantize(x, bits, lo, hi):
     scale = (hi - lo) / (2**bits - 1)
     return np.round((x - lo) / scale) * scale + lo
 
+
 # %% exercise="1.5" wrong="accepts nonsense"
 def quantize_dequantize(x, bits, lo, hi):
     scale = (hi - lo) / (2**bits - 1)
     return np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
+
 
 # %% exercise="1.5" wrong="an error that names no argument"
 def quantize_dequantize(x, bits, lo, hi):
@@ -269,10 +285,12 @@ def quantize_dequantize(x, bits, lo, hi):
     scale = (hi - lo) / (2**bits - 1)
     return np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
 
+
 # %% exercise="1.5" wrong="prints instead of returning"
 def quantize_dequantize(x, bits, lo, hi):
     scale = (hi - lo) / (2**bits - 1)
     print(np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo)
+
 
 # %% [markdown]
 # ## 1.6 affine_roundtrip
@@ -288,6 +306,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
         raise ValueError("qmin must be below qmax")
     q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
     return (q - zero_point) * scale
+
 
 # %% exercise="1.6" right="plain loop"
 ex_1_6_line = 4
@@ -306,6 +325,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     x = np.asarray(x, dtype=float)
     return np.array([one(value) for value in x.ravel()]).reshape(x.shape)
 
+
 # %% exercise="1.6" right="torch's own kernel"
 ex_1_6_line = 4
 
@@ -317,6 +337,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
         raise ValueError("qmin")
     x = torch.as_tensor(x, dtype=torch.float32)
     return torch.fake_quantize_per_tensor_affine(x, float(scale), int(zero_point), qmin, qmax).numpy()
+
 
 # %% exercise="1.6" wrong="another line"
 ex_1_6_line = 5
@@ -330,6 +351,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
     return (q - zero_point) * scale
 
+
 # %% exercise="1.6" wrong="counts lines from 0"
 ex_1_6_line = 3
 
@@ -341,6 +363,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
         raise ValueError("qmin")
     q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
     return (q - zero_point) * scale
+
 
 # %% exercise="1.6" wrong="repairs only the clamp"
 ex_1_6_line = 4
@@ -354,6 +377,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
     return q * scale + zero_point
 
+
 # %% exercise="1.6" wrong="repairs only the way back"
 ex_1_6_line = 4
 
@@ -365,6 +389,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
         raise ValueError("qmin")
     q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, 0, qmax)
     return (q - zero_point) * scale
+
 
 # %% exercise="1.6" wrong="clamps at -128..127 whatever qmin and qmax"
 ex_1_6_line = 4
@@ -378,6 +403,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, -128, 127)
     return (q - zero_point) * scale
 
+
 # %% exercise="1.6" wrong="clamps before adding the zero-point"
 ex_1_6_line = 4
 
@@ -389,6 +415,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
         raise ValueError("qmin")
     q = np.clip(np.round(np.asarray(x, dtype=float) / scale), qmin, qmax) + zero_point
     return (q - zero_point) * scale
+
 
 # %% exercise="1.6" wrong="adds the zero-point on the way back"
 ex_1_6_line = 4
@@ -402,6 +429,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
     return (q + zero_point) * scale
 
+
 # %% exercise="1.6" wrong="does not round"
 ex_1_6_line = 4
 
@@ -413,6 +441,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
         raise ValueError("qmin")
     q = np.clip(np.asarray(x, dtype=float) / scale + zero_point, qmin, qmax)
     return (q - zero_point) * scale
+
 
 # %% exercise="1.6" wrong="int8 codes that wrap around"
 ex_1_6_line = 4
@@ -427,6 +456,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     q = np.clip(q.astype(float), qmin, qmax)
     return (q - zero_point) * scale
 
+
 # %% exercise="1.6" wrong="accepts nonsense"
 ex_1_6_line = 4
 
@@ -435,8 +465,10 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
     return (q - zero_point) * scale
 
+
 # %% [markdown]
 # ## L1.7 affine_params
+
 
 # %% exercise="L1.7" right="plain Python"
 def affine_params(lo, hi, bits):
@@ -447,6 +479,7 @@ def affine_params(lo, hi, bits):
     lo, hi = min(lo, 0), max(hi, 0)
     scale = (hi - lo) / (2**bits - 1)
     return scale, int(round(-lo / scale))
+
 
 # %% exercise="L1.7" right="NumPy, clipped"
 def affine_params(lo, hi, bits):
@@ -459,6 +492,7 @@ def affine_params(lo, hi, bits):
     scale = (hi - lo) / qmax
     return np.float64(scale), np.int64(np.clip(0 - np.rint(lo / scale), 0, qmax))
 
+
 # %% exercise="L1.7" wrong="does not widen the range to hold 0"
 def affine_params(lo, hi, bits):
     if bits < 1:
@@ -468,6 +502,7 @@ def affine_params(lo, hi, bits):
     scale = (hi - lo) / (2**bits - 1)
     return scale, round(-lo / scale)
 
+
 # %% exercise="L1.7" wrong="returns lo as a float offset"
 def affine_params(lo, hi, bits):
     if bits < 1:
@@ -476,6 +511,7 @@ def affine_params(lo, hi, bits):
         raise ValueError("lo")
     lo, hi = min(lo, 0), max(hi, 0)
     return (hi - lo) / (2**bits - 1), lo
+
 
 # %% exercise="L1.7" wrong="zero-point is not rounded"
 def affine_params(lo, hi, bits):
@@ -487,6 +523,7 @@ def affine_params(lo, hi, bits):
     scale = (hi - lo) / (2**bits - 1)
     return scale, -lo / scale
 
+
 # %% exercise="L1.7" wrong="2**bits steps"
 def affine_params(lo, hi, bits):
     if bits < 1:
@@ -496,6 +533,7 @@ def affine_params(lo, hi, bits):
     lo, hi = min(lo, 0), max(hi, 0)
     scale = (hi - lo) / 2**bits
     return scale, round(-lo / scale)
+
 
 # %% exercise="L1.7" wrong="sign of the zero-point"
 def affine_params(lo, hi, bits):
@@ -507,6 +545,7 @@ def affine_params(lo, hi, bits):
     scale = (hi - lo) / (2**bits - 1)
     return scale, round(lo / scale)
 
+
 # %% exercise="L1.7" wrong="signed codes"
 def affine_params(lo, hi, bits):
     if bits < 1:
@@ -516,6 +555,7 @@ def affine_params(lo, hi, bits):
     lo, hi = min(lo, 0), max(hi, 0)
     scale = (hi - lo) / (2**bits - 1)
     return scale, round(-lo / scale) - 2 ** (bits - 1)
+
 
 # %% exercise="L1.7" wrong="cuts the zero-point off"
 def affine_params(lo, hi, bits):
@@ -527,6 +567,7 @@ def affine_params(lo, hi, bits):
     scale = (hi - lo) / (2**bits - 1)
     return scale, int(-lo / scale)
 
+
 # %% exercise="L1.7" wrong="zero-point before scale"
 def affine_params(lo, hi, bits):
     if bits < 1:
@@ -536,6 +577,7 @@ def affine_params(lo, hi, bits):
     lo, hi = min(lo, 0), max(hi, 0)
     scale = (hi - lo) / (2**bits - 1)
     return round(-lo / scale), scale
+
 
 # %% exercise="L1.7" wrong="checks lo against hi after widening"
 def affine_params(lo, hi, bits):
@@ -547,8 +589,10 @@ def affine_params(lo, hi, bits):
     scale = (hi - lo) / (2**bits - 1)
     return scale, round(-lo / scale)
 
+
 # %% [markdown]
 # ## L1.8 sqnr_db
+
 
 # %% exercise="L1.8" right="vectorised"
 def sqnr_db(x, x_hat):
@@ -557,6 +601,7 @@ def sqnr_db(x, x_hat):
         raise ValueError("x and x_hat differ in shape")
     with np.errstate(divide="ignore"):
         return 10 * np.log10(np.mean(x**2) / np.mean((x - x_hat) ** 2))
+
 
 # %% exercise="L1.8" right="plain loop"
 def sqnr_db(x, x_hat):
@@ -570,12 +615,14 @@ def sqnr_db(x, x_hat):
         return float("inf")
     return 10 * (np.log(signal / noise) / np.log(10))
 
+
 # %% exercise="L1.8" right="norms in torch"
 def sqnr_db(x, x_hat):
     x, x_hat = torch.as_tensor(x, dtype=torch.float64), torch.as_tensor(x_hat, dtype=torch.float64)
     if x.shape != x_hat.shape:
         raise ValueError("x_hat must have the shape of x")
     return 20 * torch.log10(x.norm() / (x - x_hat).norm())
+
 
 # %% exercise="L1.8" wrong="20 log10 of a ratio of squares"
 def sqnr_db(x, x_hat):
@@ -585,12 +632,14 @@ def sqnr_db(x, x_hat):
     noise = np.sum((x - x_hat) ** 2)
     return 20 * np.log10(np.sum(x**2) / noise) if noise else np.inf
 
+
 # %% exercise="L1.8" wrong="upside down"
 def sqnr_db(x, x_hat):
     x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
     if x.shape != x_hat.shape:
         raise ValueError("x_hat")
     return 10 * np.log10(np.sum((x - x_hat) ** 2) / np.sum(x**2))
+
 
 # %% exercise="L1.8" wrong="natural logarithm"
 def sqnr_db(x, x_hat):
@@ -600,6 +649,7 @@ def sqnr_db(x, x_hat):
     noise = np.sum((x - x_hat) ** 2)
     return 10 * np.log(np.sum(x**2) / noise) if noise else np.inf
 
+
 # %% exercise="L1.8" wrong="variance instead of mean square"
 def sqnr_db(x, x_hat):
     x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
@@ -607,6 +657,7 @@ def sqnr_db(x, x_hat):
         raise ValueError("x_hat")
     noise = np.mean((x - x_hat) ** 2)
     return 10 * np.log10(np.var(x) / noise) if noise else np.inf
+
 
 # %% exercise="L1.8" wrong="absolute values instead of squares"
 def sqnr_db(x, x_hat):
@@ -616,6 +667,7 @@ def sqnr_db(x, x_hat):
     noise = np.sum(np.abs(x - x_hat))
     return 20 * np.log10(np.sum(np.abs(x)) / noise) if noise else np.inf
 
+
 # %% exercise="L1.8" wrong="sums over the first axis only"
 def sqnr_db(x, x_hat):
     x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
@@ -624,11 +676,13 @@ def sqnr_db(x, x_hat):
     noise = np.sum((x - x_hat) ** 2, axis=0)
     return 10 * np.log10(np.sum(x**2, axis=0) / noise) if np.any(noise) else np.inf
 
+
 # %% exercise="L1.8" wrong="lets shapes broadcast"
 def sqnr_db(x, x_hat):
     x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
     noise = np.sum((x - x_hat) ** 2)
     return 10 * np.log10(np.sum(x**2) / noise) if noise else np.inf
+
 
 # %% exercise="L1.8" wrong="fails on equal arrays"
 def sqnr_db(x, x_hat):
@@ -637,8 +691,10 @@ def sqnr_db(x, x_hat):
     noise = float(np.sum((np.asarray(x) - np.asarray(x_hat)) ** 2))
     return 10 * np.log10(float(np.sum(np.square(x))) / noise)
 
+
 # %% [markdown]
 # ## L1.9 best_clip
+
 
 # %% exercise="L1.9" right="grid search"
 def best_clip(x, bits):
@@ -654,6 +710,7 @@ def best_clip(x, bits):
             best, best_error = c, error
     return best
 
+
 # %% exercise="L1.9" right="coarse, then fine"
 def best_clip(x, bits):
     if bits < 2:
@@ -665,6 +722,7 @@ def best_clip(x, bits):
     c = min(top * np.arange(1, 41) / 40, key=error)
     return float(min(np.linspace(max(c - top / 40, top / 400), c + top / 40, 41), key=error))
 
+
 # %% exercise="L1.9" right="torch, all thresholds at once"
 def best_clip(x, bits):
     if bits < 2:
@@ -675,11 +733,13 @@ def best_clip(x, bits):
     x_hat = torch.clamp(torch.round(x * qmax / c), -qmax, qmax) * c / qmax
     return c[((x_hat - x) ** 2).mean(1).argmin(), 0]
 
+
 # %% exercise="L1.9" wrong="the largest magnitude"
 def best_clip(x, bits):
     if bits < 2:
         raise ValueError("bits")
     return float(np.abs(x).max())
+
 
 # %% exercise="L1.9" wrong="a table for standard normal values"
 def best_clip(x, bits):
@@ -687,17 +747,20 @@ def best_clip(x, bits):
         raise ValueError("bits")
     return {2: 1.22, 3: 1.96, 4: 2.48, 8: 3.92}.get(bits, 0.5 + 0.5 * bits)
 
+
 # %% exercise="L1.9" wrong="a percentile"
 def best_clip(x, bits):
     if bits < 2:
         raise ValueError("bits")
     return float(np.percentile(np.abs(x), 98.7))
 
+
 # %% exercise="L1.9" wrong="three standard deviations"
 def best_clip(x, bits):
     if bits < 2:
         raise ValueError("bits")
     return 3 * float(np.std(x))
+
 
 # %% exercise="L1.9" wrong="least largest error"
 def best_clip(x, bits):
@@ -708,6 +771,7 @@ def best_clip(x, bits):
     error = lambda c: np.abs(x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax).max()
     return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
 
+
 # %% exercise="L1.9" wrong="least mean absolute error"
 def best_clip(x, bits):
     if bits < 2:
@@ -716,6 +780,7 @@ def best_clip(x, bits):
     qmax = 2 ** (bits - 1) - 1
     error = lambda c: np.abs(x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax).mean()
     return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
 
 # %% exercise="L1.9" wrong="counts only the rounding error, not the clipped ends"
 def best_clip(x, bits):
@@ -730,6 +795,7 @@ def best_clip(x, bits):
 
     return float(min(np.abs(x).max() * np.linspace(0.05, 1, 200), key=error))
 
+
 # %% exercise="L1.9" wrong="forgets to clip in the search"
 def best_clip(x, bits):
     if bits < 2:
@@ -738,6 +804,7 @@ def best_clip(x, bits):
     qmax = 2 ** (bits - 1) - 1
     error = lambda c: np.mean((x - np.round(x * qmax / c) * c / qmax) ** 2)
     return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
 
 # %% exercise="L1.9" wrong="looks only at positive values"
 def best_clip(x, bits):
@@ -748,6 +815,7 @@ def best_clip(x, bits):
     error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
     return float(min(max(x.max(), 1e-9) * np.linspace(0.01, 1, 200), key=error))
 
+
 # %% exercise="L1.9" wrong="clips the input in place"
 def best_clip(x, bits):
     if bits < 2:
@@ -757,6 +825,7 @@ def best_clip(x, bits):
     c = float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
     np.clip(x, -c, c, out=x)
     return c
+
 
 # %% exercise="L1.9" wrong="accepts 1 bit and 0 bits"
 def best_clip(x, bits):

@@ -20,7 +20,9 @@ def quantizer(quantize_dequantize: Callable, weights: np.ndarray) -> Live:
     def update(bits: int, clip: float) -> str:
         hi = clip * panels.absmax
         step = 2 * hi / (2**bits - 1)
-        return panels.show(lambda x: quantize_dequantize(x, bits, -hi, hi), -hi, hi, f"{2**bits} levels, step {step:.3g}")
+        return panels.show(
+            lambda x: quantize_dequantize(x, bits, -hi, hi), -hi, hi, f"{2**bits} levels, step {step:.3g}"
+        )
 
     return Live(
         panels.figure,
@@ -91,9 +93,7 @@ class _Panels:
         )
         histogram.legend(loc="upper right")
         self._bounds = [
-            axes.axvline(0, color=style.MUTED, lw=1, ls="--")
-            for axes in (stairs, error, histogram)
-            for _ in range(2)
+            axes.axvline(0, color=style.MUTED, lw=1, ls="--") for axes in (stairs, error, histogram) for _ in range(2)
         ]
         for axes in (stairs, error, histogram):
             axes.set_xlim(self.x[0], self.x[-1])

@@ -241,6 +241,7 @@ for bits in range(2, 9):
 # Example: `quantize_dequantize(0.0237, 8, -0.05, 0.05)` is about 0.023725, and
 # `quantize_dequantize(7.0, 8, -0.05, 0.05)` is 0.05.
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "ex_1_5", "grade": false, "locked": false, "solution": true, "task": false}
 def quantize_dequantize(x, bits, lo, hi):
     """Return x after a round trip through 2**bits evenly spaced levels from lo to hi; same shape as x."""
@@ -253,6 +254,7 @@ def quantize_dequantize(x, bits, lo, hi):
     codes = np.round((np.clip(x, lo, hi) - lo) / scale)
     return codes * scale + lo
     ### END SOLUTION
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_1_5", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
 import numpy as np
@@ -290,13 +292,20 @@ for bits, lo, hi, shape in [
     before = x.copy()
     returned = quantize_dequantize(x, bits, lo, hi)
     expect.unchanged(x, before, "x")
-    expect.array(returned, nearest_level(x, bits, lo, hi), f"for x of shape {shape} in [{lo}, {hi}], {bits} bits: the result", 1e-6)
+    expect.array(
+        returned,
+        nearest_level(x, bits, lo, hi),
+        f"for x of shape {shape} in [{lo}, {hi}], {bits} bits: the result",
+        1e-6,
+    )
 
 x = rng.normal(0, 3, 40)
 before = x.copy()
 returned = quantize_dequantize(x, 5, -1.0, 1.5)
 expect.unchanged(x, before, "x")
-expect.array(returned, nearest_level(np.clip(x, -1, 1.5), 5, -1.0, 1.5), "with x partly outside [lo, hi]: the result", 1e-6)
+expect.array(
+    returned, nearest_level(np.clip(x, -1, 1.5), 5, -1.0, 1.5), "with x partly outside [lo, hi]: the result", 1e-6
+)
 expect.array(
     quantize_dequantize(np.array([0, 1, 2, 3]), 3, 0, 3),
     nearest_level([0, 1, 2, 3], 3, 0, 3),
@@ -430,7 +439,6 @@ expect.line(ex_1_6_line, 4)
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_1_6", "grade": true, "locked": true, "solution": false, "task": false, "points": 2}
 import numpy as np
-import torch
 
 from course import expect
 from course.check import passed
@@ -459,8 +467,15 @@ for scale, zero_point, qmin, qmax, shape in [
     case = f"scale {scale}, zero-point {zero_point}, codes {qmin} to {qmax}, x.flat[0] = {x.flat[0]:.4f}: the result"
     expect.array(returned, oracle.numpy(), case, 1e-5)
 expect.array(affine_roundtrip(0.0, 0.3, 9), 0.0, "affine_roundtrip(0.0, 0.3, 9)", 1e-9)
-expect.array(affine_roundtrip(-100.0, 0.1, 3), -13.1, "affine_roundtrip(-100.0, 0.1, 3), which is below the lowest code,", 1e-6)
-expect.array(affine_roundtrip(np.array([1, 2]), 0.75, 1), [0.75, 2.25], "affine_roundtrip of the integers [1, 2], scale 0.75,", 1e-6)
+expect.array(
+    affine_roundtrip(-100.0, 0.1, 3), -13.1, "affine_roundtrip(-100.0, 0.1, 3), which is below the lowest code,", 1e-6
+)
+expect.array(
+    affine_roundtrip(np.array([1, 2]), 0.75, 1),
+    [0.75, 2.25],
+    "affine_roundtrip of the integers [1, 2], scale 0.75,",
+    1e-6,
+)
 expect.refuses(affine_roundtrip, 0.5, 0.0, 0, naming="scale", of="scale = 0")
 expect.refuses(affine_roundtrip, 0.5, -0.1, 0, naming="scale", of="a negative scale")
 expect.refuses(affine_roundtrip, 0.5, 0.1, 0, 5, 5, naming="qmin", of="qmin = qmax")
@@ -478,6 +493,7 @@ expect.refuses(affine_roundtrip, 0.5, 0.1, 0, 5, 5, naming="qmin", of="qmin = qm
 # Example: `affine_params(-1.0, 3.0, 8)` is about `(0.015686, 64)`, and `affine_params(1.0, 3.0, 8)` is about
 # `(0.011765, 0)`.
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "ex_L1_7", "grade": false, "locked": false, "solution": true, "task": false}
 def affine_params(lo, hi, bits):
     """Return (scale, zero_point) of affine quantization of [lo, hi] with codes 0..2**bits - 1."""
@@ -490,6 +506,7 @@ def affine_params(lo, hi, bits):
     scale = (hi - lo) / (2**bits - 1)
     return scale, round(-lo / scale)
     ### END SOLUTION
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_L1_7", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
 import warnings
@@ -557,6 +574,7 @@ print(f"one bit is worth {20 * np.log10(2):.4f} dB")
 #
 # Example: `sqnr_db([3.0, 4.0], [3.0, 3.5])` is 20.0, because the signal is 25 and the noise 0.25.
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "ex_L1_8", "grade": false, "locked": false, "solution": true, "task": false}
 def sqnr_db(x, x_hat):
     """Return the signal-to-quantization-noise ratio of x_hat against x in decibels, over all elements."""
@@ -567,6 +585,7 @@ def sqnr_db(x, x_hat):
     noise = np.sum((x - x_hat) ** 2)
     return 10 * np.log10(np.sum(x**2) / noise) if noise else np.inf
     ### END SOLUTION
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_L1_8", "grade": true, "locked": true, "solution": false, "task": false, "points": 2}
 import math
@@ -591,8 +610,12 @@ for shape, mean in [((50,), 0.0), ((4, 5), 3.0), ((2, 3, 4), -1.0)]:
     pairs = list(zip(before[0].ravel().tolist(), before[1].ravel().tolist(), strict=True))
     exact = 10 * math.log10(math.fsum(a * a for a, _ in pairs) / math.fsum((a - b) ** 2 for a, b in pairs))
     expect.array(returned, exact, f"sqnr_db of arrays of shape {shape} with mean {mean}", 1e-3)
-expect.array(sqnr_db(np.full(8, 5.0), np.full(8, 4.5)), 20.0, "sqnr_db of eight times 5.0 against eight times 4.5", 1e-4)
-expect.array(sqnr_db(np.array([3, 4]), np.array([3, 3])), 10 * math.log10(25), "sqnr_db of the integers [3, 4] and [3, 3]", 1e-4)
+expect.array(
+    sqnr_db(np.full(8, 5.0), np.full(8, 4.5)), 20.0, "sqnr_db of eight times 5.0 against eight times 4.5", 1e-4
+)
+expect.array(
+    sqnr_db(np.array([3, 4]), np.array([3, 3])), 10 * math.log10(25), "sqnr_db of the integers [3, 4] and [3, 3]", 1e-4
+)
 with np.errstate(all="ignore"), warnings.catch_warnings():
     warnings.simplefilter("ignore")
     same = sqnr_db(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
@@ -634,6 +657,7 @@ draw.decibels(measured, bits_range)
 #
 # Example: for many normal values with standard deviation 1 and 4 bits, the threshold is near 2.5.
 
+
 # %% nbgrader={"schema_version": 3, "grade_id": "ex_L1_9", "grade": false, "locked": false, "solution": true, "task": false}
 def best_clip(x, bits):
     """Return the symmetric clipping threshold (a float above 0) of least mean squared error for x."""
@@ -650,6 +674,7 @@ def best_clip(x, bits):
     thresholds = np.abs(x).max() * np.linspace(0.02, 1, 200)
     return float(min(thresholds, key=error))
     ### END SOLUTION
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_L1_9", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
 import numpy as np
