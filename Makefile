@@ -68,7 +68,7 @@ lab: .make/ready
 
 ## For developers.
 test: .make/ready lint
-	@$(PY) -m pytest -n 2 --dist loadgroup
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 lint: .make/ready
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

@@ -1,4 +1,7 @@
-"""The course as instructors use it: nbgrader's own commands, from the repository's root, on the sample class."""
+"""The course as instructors use it: nbgrader's own commands, from the repository's root, on the sample class.
+
+The tests follow one course through its commands, so they need one process: pytest-xdist's `--dist loadfile`.
+"""
 
 import csv
 import os
@@ -14,8 +17,6 @@ from conftest import points
 from autograder import chapters, sample_class
 
 CHAPTER = "ch01_quantization"
-
-pytestmark = pytest.mark.xdist_group("nbgrader")  # the tests below follow one course through its commands
 
 
 @pytest.fixture(scope="module")

@@ -439,6 +439,7 @@ expect.line(ex_1_6_line, 4)
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_1_6", "grade": true, "locked": true, "solution": false, "task": false, "points": 2}
 import numpy as np
+import torch
 
 from course import expect
 from course.check import passed
