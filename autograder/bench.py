@@ -6,11 +6,11 @@ one run, hardly does.
 """
 
 import json
+import subprocess
 import sys
 
 import nbformat
 from nbclient import NotebookClient
-from traitlets.config import Config
 
 SCRIPT = """
 import json, statistics, time
@@ -76,7 +76,7 @@ print(json.dumps(results))
 def measure() -> dict[str, float]:
     """{name: median milliseconds of a frame in the kernel} of chapter 1's live figures and of "interact"."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SCRIPT)])
-    NotebookClient(notebook, timeout=300, config=Config({"KernelManager": {"transport": "ipc"}})).execute()
+    NotebookClient(notebook, timeout=300).execute(stderr=subprocess.DEVNULL)
     printed = "".join(output.text for output in notebook.cells[0].outputs if output.get("name") == "stdout")
     return json.loads(printed.strip().splitlines()[-1])
 
