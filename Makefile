@@ -24,18 +24,19 @@ all: $(NAMES:%=.make/%.feedback)
 	@mkdir -p .make
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
 	  { echo "make: $(PYTHON) is not Python 3.10 to 3.13; name one that is: make PYTHON=python3.12" >&2; exit 2; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) system-venv
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) system PACKAGE=python3-venv
+	@command -v bwrap >/dev/null || $(MAKE) system PACKAGE=bubblewrap || true
 	@[ -x $(PY) ] || { echo "setting up .venv (about two minutes) ..."; $(PYTHON) -m venv .venv; } || \
 	  { echo "make: no virtual environment in $(CURDIR)/.venv: check that the folder can be written" >&2; exit 2; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || \
 	  { echo "make: pip could not install what constraints.txt names; see its last lines above" >&2; exit 2; }
 	@touch $@
 
-.PHONY: system-venv
-system-venv:
+.PHONY: system
+system:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null; \
-	else echo "make: Python's venv module is missing; type: sudo apt-get install python3-venv" >&2; exit 2; fi
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $(PACKAGE) >/dev/null; \
+	else echo "make: $(PACKAGE) is missing; type: sudo apt-get install $(PACKAGE)" >&2; exit 2; fi
 
 ## The pipeline that `make` follows; a step runs again when what it reads has changed.
 .make/source: .make/ready $(wildcard source/*/*.py autograder/build.py autograder/chapters.py course/check.py)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from nbgrader.converters.autograde import Autograde
 from nbgrader.converters.generate_assignment import GenerateAssignment
-from nbgrader.preprocessors import ClearSolutions
+from nbgrader.preprocessors import ClearSolutions, Execute
 
 from autograder import use_own_programs
 from autograder.build import RunnableStubs, SetUpCell
+from autograder.execute import TwoKernels
 
 use_own_programs()
 c = get_config()  # noqa: F821 (nbgrader provides it)
@@ -31,7 +33,10 @@ steps = [SetUpCell, *GenerateAssignment.preprocessors.default()]
 steps.insert(steps.index(ClearSolutions) + 1, RunnableStubs)
 c.GenerateAssignment.preprocessors = steps
 
-c.Execute.timeout = 120
+# Learners' cells run behind walls, test cells in a kernel of their own: see autograder/execute.py for its limits.
+c.Autograde.autograde_preprocessors = [
+    TwoKernels if step is Execute else step for step in Autograde.autograde_preprocessors.default()
+]
 
 # zip_collect: the part before the first "_" is the student, the chapter's name ends the file's; what browsers and
 # learning platforms put between and behind does not matter: ada_ch01_quantization (1).ipynb,
