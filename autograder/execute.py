@@ -44,19 +44,18 @@ class TwoKernels(NbGraderPreprocessor):
             folder = Path(copy) / "home"
             shutil.copytree(given, folder, symlinks=True, ignore=shutil.ignore_patterns(".*"))
             self._learner = self._gone = None
-            tests = Kernel(ROOT)
+            self._tests = None
             try:
-                tests.run(PREPARE_TESTS, self.cell_timeout, silent=True)
                 self._learner = self._start_learner(folder)
                 for cell in nb.cells:
                     if cell.cell_type == "code":
                         cell.outputs, cell.execution_count = (
-                            self._test(tests, cell.source) if utils.is_grade(cell) else self._run(cell.source)
+                            self._test(cell.source) if utils.is_grade(cell) else self._run(cell.source)
                         )
             finally:
-                tests.close()
-                if self._learner:
-                    self._learner.close()
+                for kernel in (self._tests, self._learner):
+                    if kernel:
+                        kernel.close()
         return nb, resources
 
     def _start_learner(self, folder: Path) -> Kernel | None:
@@ -94,19 +93,23 @@ class TwoKernels(NbGraderPreprocessor):
                 self._gone = str(gone)
         return [_error("KernelGone", f"the notebook's process is gone: {self._gone}")], None
 
-    def _test(self, tests: Kernel, code: str) -> tuple[list, int | None]:
+    def _test(self, code: str) -> tuple[list, int | None]:
         """One test cell, with stand-ins for the learner's names that it reads."""
         try:
+            if self._tests is None:
+                self._tests = Kernel(ROOT)
+                self._tests.run(PREPARE_TESTS, self.cell_timeout, silent=True)
             names = names_read(code)
             prepare = (
                 "get_ipython().reset(new_session=False)\n"
                 f"globals().update(__import__('autograder.standins').standins.bind({names!r}))"
             )
-            outputs, _ = tests.run(prepare, self.cell_timeout, silent=True, answer=self._answer)
+            outputs, _ = self._tests.run(prepare, self.cell_timeout, silent=True, answer=self._answer)
             if not any(output.output_type == "error" for output in outputs):
-                return tests.run(code, 2 * self.cell_timeout, answer=self._answer)
+                return self._tests.run(code, 2 * self.cell_timeout, answer=self._answer)
             return outputs, None
         except KernelGone as gone:
+            self._tests = None
             return [_error("RuntimeError", f"the test did not end: {gone}")], None
 
     def _answer(self, request: str) -> str:

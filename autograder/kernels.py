@@ -92,7 +92,9 @@ class Kernel:
                     if kind == "execute_reply":
                         reply = content
                     elif kind == "input_request" and answer:
+                        asked = time.monotonic()
                         self.client.input(answer(content["prompt"]))
+                        end += time.monotonic() - asked  # waiting for the other side is not this kernel's doing
                     elif kind == "status":
                         idle = idle or content["execution_state"] == "idle"
                     elif kind in ("stream", "display_data", "execute_result", "error"):

@@ -64,7 +64,9 @@ class EqualsAll(float):
 
 
 @pytest.mark.parametrize(
-    "value", [EqualsAll(1), object(), len, np.array([object()]), type("D", (dict,), {})()], ids=repr
+    "value",
+    [EqualsAll(1), object(), len, np.array([object()]), type("D", (dict,), {})()],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_not_plain_stays_where_it_is(value):
     with pytest.raises(TypeError, match="not plain data"):
