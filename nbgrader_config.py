@@ -8,11 +8,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from nbgrader.converters.autograde import Autograde
 from nbgrader.converters.generate_assignment import GenerateAssignment
+from nbgrader.converters.generate_feedback import GenerateFeedback
 from nbgrader.preprocessors import ClearSolutions, Execute
 
 from autograder import use_own_programs
 from autograder.build import RunnableStubs, SetUpCell
 from autograder.execute import TwoKernels
+from autograder.feedback import HideTests
 
 use_own_programs()
 c = get_config()  # noqa: F821 (nbgrader provides it)
@@ -37,6 +39,8 @@ c.GenerateAssignment.preprocessors = steps
 c.Autograde.autograde_preprocessors = [
     TwoKernels if step is Execute else step for step in Autograde.autograde_preprocessors.default()
 ]
+
+c.GenerateFeedback.preprocessors = [HideTests, *GenerateFeedback.preprocessors.default()]
 
 # zip_collect: the part before the first "_" is the student, the chapter's name ends the file's; what browsers and
 # learning platforms put between and behind does not matter: ada_ch01_quantization (1).ipynb,

@@ -44,7 +44,7 @@ class TwoKernels(NbGraderPreprocessor):
             folder = Path(copy) / "home"
             shutil.copytree(given, folder, symlinks=True, ignore=shutil.ignore_patterns(".*"))
             self._learner = self._gone = None
-            self._tests = None
+            self._tests, self._raised = None, ("", "")
             try:
                 self._learner = self._start_learner(folder)
                 for cell in nb.cells:
@@ -105,9 +105,13 @@ class TwoKernels(NbGraderPreprocessor):
                 f"globals().update(__import__('autograder.standins').standins.bind({names!r}))"
             )
             outputs, _ = self._tests.run(prepare, self.cell_timeout, silent=True, answer=self._answer)
+            count = None
             if not any(output.output_type == "error" for output in outputs):
-                return self._tests.run(code, 2 * self.cell_timeout, answer=self._answer)
-            return outputs, None
+                outputs, count = self._tests.run(code, 2 * self.cell_timeout, answer=self._answer)
+            for output in outputs:
+                if output.output_type == "error" and output.evalue == self._raised[0]:
+                    output.evalue += self._raised[1]  # the learner's own line
+            return outputs, count
         except KernelGone as gone:
             self._tests = None
             return [_error("RuntimeError", f"the test did not end: {gone}")], None
@@ -115,10 +119,21 @@ class TwoKernels(NbGraderPreprocessor):
     def _answer(self, request: str) -> str:
         if self._gone is None:
             try:
-                return self._learner.ask(request, self._left())
+                reply = self._learner.ask(request, self._left())
+                self._raised = _message_and_line(reply)
+                return reply
             except KernelGone as gone:
                 self._gone = str(gone)
         return json.dumps({"error": ["RuntimeError", f"the answer's process is gone: {self._gone}", ""]})
+
+
+def _message_and_line(reply: str) -> tuple[str, str]:
+    """Of a reply that carries an error: its message, and where in the learner's code it was raised."""
+    try:
+        _, message, where = json.loads(reply)["error"]
+        return str(message), f" (your code, {where})" if where else ""
+    except (ValueError, KeyError, TypeError):
+        return "", ""
 
 
 def _error(name: str, message: str):

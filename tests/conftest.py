@@ -73,6 +73,17 @@ def points(exercise: chapters.Exercise, answer: str) -> tuple[float, str]:
     return earned, message
 
 
+def secret_lines(chapter):
+    """Lines of solutions and hidden tests that stand nowhere in the open part of the chapter."""
+    secret, visible = set(), set()
+    for cell in chapters.read(chapter).cells:
+        shown = chapters.SOLUTION.sub("", chapters.HIDDEN.sub("", cell.source))
+        visible |= {line.strip() for line in shown.splitlines()}
+        for region in (*chapters.SOLUTION.findall(cell.source), *chapters.HIDDEN.findall(cell.source)):
+            secret |= {line.strip() for line in region.splitlines()}
+    return {line for line in secret - visible if len(line) > 15 and not line.startswith(("import ", "from "))}
+
+
 def bank_answers() -> list:
     """Every answer of every chapter's bank, as pytest parameters."""
     return [

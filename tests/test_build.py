@@ -15,7 +15,7 @@ except ModuleNotFoundError:  # Python 3.10; pytest brings tomli there
 import nbformat
 import pytest
 import yaml
-from conftest import CHAPTERS
+from conftest import CHAPTERS, secret_lines
 from packaging.requirements import Requirement
 
 from autograder import ROOT, CourseError, build, chapters
@@ -48,17 +48,6 @@ def test_every_chapter_is_released_and_nothing_else():
 def test_a_release_holds_nothing_but_its_notebook(chapter):
     files = [path.name for path in chapters.release_path(chapter).parent.iterdir() if not path.name.startswith(".")]
     assert files == [f"{chapter}.ipynb"]
-
-
-def secret_lines(chapter):
-    """Lines of solutions and hidden tests that stand nowhere in the open part of the chapter."""
-    secret, visible = set(), set()
-    for cell in chapters.read(chapter).cells:
-        shown = chapters.SOLUTION.sub("", chapters.HIDDEN.sub("", cell.source))
-        visible |= {line.strip() for line in shown.splitlines()}
-        for region in (*chapters.SOLUTION.findall(cell.source), *chapters.HIDDEN.findall(cell.source)):
-            secret |= {line.strip() for line in region.splitlines()}
-    return {line for line in secret - visible if len(line) > 15 and not line.startswith(("import ", "from "))}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

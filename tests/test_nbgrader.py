@@ -4,6 +4,7 @@ The tests follow one course through its commands, so they need one process: pyte
 """
 
 import csv
+import html
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import sys
 
 import nbformat
 import pytest
-from conftest import points
+from conftest import points, secret_lines
 
 from autograder import chapters, sample_class
 
@@ -91,7 +92,26 @@ def test_feedback_pages_show_points_and_messages(graded, nbgrader):
     page = (graded / "feedback" / "chen" / CHAPTER / f"{CHAPTER}.html").read_text("utf-8")
     text = re.sub(r"<[^>]+>", "", page)
     assert "Score: 13.0 / 18.0" in text
-    assert "that is affine on [-2, 2]" in text or "code 128" in text
+    assert "a scale of 2/128 needs the code 128" in text
+
+
+def test_feedback_pages_hold_no_hidden_test(graded, nbgrader):
+    nbgrader("generate_feedback", CHAPTER, "--force")
+    for student in sample_class.STUDENTS:
+        text = (graded / "feedback" / student / CHAPTER / f"{CHAPTER}.html").read_text("utf-8")
+        text = html.unescape(re.sub(r"<[^>]+>", "", text))
+        answers = {
+            line.strip() for a in sample_class.answers(student, CHAPTER).values() for line in a.source.splitlines()
+        }
+        shown = [line for line in secret_lines(CHAPTER) - answers if line in text]
+        assert shown == [], student
+
+
+def test_feedback_names_the_learners_own_line(graded, nbgrader):
+    nbgrader("generate_feedback", CHAPTER, "--force")
+    text = (graded / "feedback" / "dara" / CHAPTER / f"{CHAPTER}.html").read_text("utf-8")
+    text = html.unescape(re.sub(r"<[^>]+>", "", text))
+    assert "(your code, line 2 of quantize_dequantize: undefined_name)" in text
 
 
 def test_export_writes_every_students_points(graded, nbgrader):
