@@ -15,6 +15,7 @@ from autograder import use_own_programs
 from autograder.build import RunnableStubs, SetUpCell
 from autograder.execute import TwoKernels
 from autograder.feedback import HideTests
+from autograder.repair import Repair
 
 use_own_programs()
 c = get_config()  # noqa: F821 (nbgrader provides it)
@@ -40,6 +41,7 @@ c.Autograde.autograde_preprocessors = [
     TwoKernels if step is Execute else step for step in Autograde.autograde_preprocessors.default()
 ]
 
+c.Autograde.sanitize_preprocessors = [Repair, *Autograde.sanitize_preprocessors.default()]
 c.GenerateFeedback.preprocessors = [HideTests, *GenerateFeedback.preprocessors.default()]
 
 # zip_collect: the part before the first "_" is the student, the chapter's name ends the file's; what browsers and

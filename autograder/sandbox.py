@@ -1,6 +1,7 @@
 """The walls around the learner's kernel: bubblewrap's command line, and the limits that the kernel starts with."""
 
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,13 @@ def walled(command: Sequence[str], folder: Path, runtime: Path, limits: dict[str
 
     As root the command gives up its rights inside (setpriv), for the kernel does not limit root's processes.
     """
-    environment = {"HOME": HOME, "TMPDIR": "/tmp", "MPLCONFIGDIR": "/tmp/mpl", "IPYTHONDIR": "/tmp/ipython"}
+    environment = {
+        "HOME": HOME,
+        "USER": "learner",
+        "TMPDIR": "/tmp",
+        "MPLCONFIGDIR": "/tmp/mpl",
+        "IPYTHONDIR": "/tmp/ipython",
+    }
     spaces = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     if os.geteuid() != 0:
         spaces.append("--unshare-user")
@@ -46,13 +53,14 @@ def walled(command: Sequence[str], folder: Path, runtime: Path, limits: dict[str
     wall += ["--bind", str(folder), HOME, "--bind", str(runtime), str(runtime), "--chdir", HOME]
     inside = ["prlimit", "--core=0", *(f"--{name}={value}" for name, value in limits.items())]
     if os.geteuid() == 0:
+        uid = 1_000_000 + secrets.randbelow(1_000_000)  # one for each: the limit on processes counts by user
         for path in (folder, runtime, *folder.rglob("*"), *runtime.rglob("*")):
-            os.chown(path, 65534, 65534, follow_symlinks=False)
+            os.chown(path, uid, uid, follow_symlinks=False)
         wall += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         inside += [
             "setpriv",
-            "--reuid=65534",
-            "--regid=65534",
+            f"--reuid={uid}",
+            f"--regid={uid}",
             "--clear-groups",
             "--no-new-privs",
             "--bounding-set=-all",

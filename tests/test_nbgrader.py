@@ -130,6 +130,36 @@ def test_the_report_has_a_row_for_each_student(graded):
     assert re.search(r"^bruno +0 +0$", done.stdout, re.MULTILINE)
 
 
+def test_damaged_submissions_are_graded_and_an_unreadable_one_does_not_stop_the_others(graded, nbgrader):
+    def submit(student, change=None, text=None):
+        nb = sample_class.submission("ada", CHAPTER)
+        if change:
+            change(nb)
+        path = graded / "submitted" / student / CHAPTER / f"{CHAPTER}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(nbformat.writes(nb) if text is None else text)
+
+    def lose_and_shuffle(nb):
+        for cell in nb.cells:
+            cell.metadata.pop("nbgrader", None)
+        nb.cells.append(nbformat.v4.new_code_cell(nb.cells[3].source))
+
+    submit("a-broken", text="{ not json")
+    submit("b-lost", lose_and_shuffle)
+    said = nbgrader(
+        "autograde", CHAPTER, "--CourseDirectory.student_id_exclude=" + ",".join(sample_class.STUDENTS), code=1
+    )
+    assert "student 'a-broken'" in said
+    assert sum(scores(graded)["b-lost"].values()) == sum(scores(graded)["ada"].values())
+    for student in ("a-broken", "b-lost"):
+        shutil.rmtree(graded / "submitted" / student)
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{graded}/gradebook.db", "model_compression") as gradebook:
+        for student in ("a-broken", "b-lost"):
+            gradebook.remove_student(student)
+
+
 def test_a_real_class_is_never_mixed_with_the_sample(graded):
     stranger = graded / "submitted" / "zoe" / CHAPTER
     stranger.mkdir(parents=True)
