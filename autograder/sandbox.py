@@ -43,7 +43,9 @@ def walled(command: Sequence[str], folder: Path, runtime: Path, limits: dict[str
     environment |= {"NBGRADER_EXECUTION": "autograde", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"}
     for name, value in environment.items():
         wall += ["--setenv", name, value]
-    wall += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
+    wall += ["--proc", "/proc", "--dev", "/dev"]
+    for place in ("/dev/shm", "/tmp"):
+        wall += ["--perms", "1777", "--tmpfs", place]
     system = _system()
     parents = {str(parent): None for path in (*system, HOME) for parent in reversed(Path(path).parents)}
     for parent in parents:  # made by bubblewrap on the way they would be closed to all but root
