@@ -11,7 +11,7 @@ from nbgrader.converters.generate_assignment import GenerateAssignment
 from nbgrader.converters.generate_feedback import GenerateFeedback
 from nbgrader.preprocessors import ClearSolutions, Execute
 
-from autograder import use_own_programs
+from autograder import COURSE_ID, use_own_programs
 from autograder.build import RunnableStubs, SetUpCell
 from autograder.execute import TwoKernels
 from autograder.feedback import HideTests
@@ -21,7 +21,7 @@ use_own_programs()
 c = get_config()  # noqa: F821 (nbgrader provides it)
 
 c.CourseDirectory.root = str(Path(__file__).resolve().parent)
-c.CourseDirectory.course_id = "model_compression"
+c.CourseDirectory.course_id = COURSE_ID
 # The percent texts hold the solutions: they must not be copied into a release.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py", ".course_progress.json"]
 

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+GRADEBOOK = ROOT / "gradebook.db"
+COURSE_ID = "model_compression"
 
 
 class CourseError(Exception):

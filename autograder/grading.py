@@ -5,9 +5,7 @@ import sqlite3
 
 from nbgrader.api import Gradebook, MissingEntry, get_alembic_version
 
-from autograder import ROOT, CourseError, build, chapters
-
-GRADEBOOK = ROOT / "gradebook.db"
+from autograder import COURSE_ID, GRADEBOOK, ROOT, CourseError, build, chapters
 
 
 def grade(only: list[str], force: bool = False) -> None:
@@ -35,7 +33,7 @@ def report() -> None:
     if not GRADEBOOK.exists():
         raise CourseError("there is no gradebook yet: run make, or nbgrader generate_assignment and autograde")
     require_current_gradebook()
-    with Gradebook(f"sqlite:///{GRADEBOOK}", "model_compression") as gradebook:
+    with Gradebook(f"sqlite:///{GRADEBOOK}", COURSE_ID) as gradebook:
         assignments = sorted(gradebook.assignments, key=lambda assignment: assignment.name)
         rows = [["student", *(assignment.name for assignment in assignments), "total"]]
         for student in sorted(gradebook.students, key=lambda student: student.id):

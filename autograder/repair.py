@@ -37,8 +37,9 @@ def repaired(nb: NotebookNode, released: NotebookNode) -> tuple[NotebookNode, li
     ours = {chapters.grade_id(cell): cell for cell in released.cells if chapters.grade_id(cell)}
     submitted = [_plain(cell) for cell in nb.cells]
     answers, mended = _find_answers(submitted, exercises)
-    if _in_order(submitted, released) != submitted:
-        submitted = _in_order(submitted, released)
+    ordered = _in_order(submitted, released)
+    if ordered is not submitted:
+        submitted = ordered
         mended.append("the cells' order")
     cells, placed = [], set()
     for cell in submitted:

@@ -11,10 +11,9 @@ from collections.abc import Callable
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
-from autograder import ROOT, CourseError, bank, chapters
+from autograder import COURSE_ID, GRADEBOOK, ROOT, CourseError, bank, chapters
 
 SUBMITTED = ROOT / "submitted"
-GRADEBOOK = ROOT / "gradebook.db"
 
 Picker = Callable[[int, int, list[bank.Answer], list[bank.Answer]], bank.Answer | None]
 
@@ -88,7 +87,7 @@ def remove(only: list[str]) -> None:
         for folder in ("submitted", "autograded", "feedback"):
             shutil.rmtree(ROOT / folder / student, ignore_errors=True)
     if GRADEBOOK.exists():
-        with Gradebook(f"sqlite:///{GRADEBOOK}", "model_compression") as gradebook:
+        with Gradebook(f"sqlite:///{GRADEBOOK}", COURSE_ID) as gradebook:
             for student in STUDENTS:
                 try:
                     gradebook.remove_student(student)

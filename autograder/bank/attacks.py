@@ -277,11 +277,11 @@ import ctypes
 
 ctypes.string_at(0)
 
-# %% attack="endless loop" slow="yes"
+# %% attack="endless loop"
 while True:
     pass
 
-# %% attack="a loop that is not to be interrupted" slow="yes"
+# %% attack="a loop that is not to be interrupted"
 import signal
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -297,13 +297,13 @@ while True:
     print("spam " * 1000)
 
 
-# %% attack="an endless loop in the answer" slow="yes"
+# %% attack="an endless loop in the answer"
 def quantize_dequantize(x, bits, lo, hi):
     while True:
         pass
 
 
-# %% attack="fork bomb" slow="yes"
+# %% attack="fork bomb"
 import os
 
 while True:

@@ -29,8 +29,7 @@ def quantizer(quantize_dequantize: Callable, weights: np.ndarray) -> Live:
         panels.moving,
         update,
         alt="Three panels: quantized value over value as a staircase, its error, and the histogram of the weights.",
-        bits=widgets.IntSlider(4, 2, 8),
-        clip=widgets.FloatSlider(1.0, min=0.1, max=1.0, step=0.05),
+        **_bits_and_clip(),
     )
 
 
@@ -59,10 +58,13 @@ def schemes(affine_params: Callable, affine_roundtrip: Callable, weights: np.nda
         panels.moving,
         update,
         alt="The same three panels for an affine or a symmetric quantizer, with its scale and zero-point.",
-        bits=widgets.IntSlider(4, 2, 8),
-        clip=widgets.FloatSlider(1.0, min=0.1, max=1.0, step=0.05),
+        **_bits_and_clip(),
         scheme=["affine", "symmetric"],
     )
+
+
+def _bits_and_clip() -> dict[str, widgets.Widget]:
+    return {"bits": widgets.IntSlider(4, 2, 8), "clip": widgets.FloatSlider(1.0, min=0.1, max=1.0, step=0.05)}
 
 
 class _Panels:
