@@ -8,14 +8,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from nbgrader.converters.autograde import Autograde
 from nbgrader.converters.generate_assignment import GenerateAssignment
-from nbgrader.converters.generate_feedback import GenerateFeedback
-from nbgrader.preprocessors import ClearSolutions, Execute
+from nbgrader.preprocessors import ClearSolutions, Execute, GetGrades
 
-from autograder import COURSE_ID, use_own_programs
+from autograder import COURSE_ID, batch, use_own_programs
 from autograder.build import RunnableStubs, SetUpCell
 from autograder.execute import TwoKernels
-from autograder.feedback import HideTests
-from autograder.repair import Repair
+from autograder.feedback import FeedbackPage, Outcomes
+from autograder.repair import Repair, SubmissionExporter
 
 use_own_programs()
 c = get_config()  # noqa: F821 (nbgrader provides it)
@@ -41,8 +40,15 @@ c.Autograde.autograde_preprocessors = [
     TwoKernels if step is Execute else step for step in Autograde.autograde_preprocessors.default()
 ]
 
+# What was submitted is read and mended whatever its condition.
+c.Autograde.exporter_class = SubmissionExporter
 c.Autograde.sanitize_preprocessors = [Repair, *Autograde.sanitize_preprocessors.default()]
-c.GenerateFeedback.preprocessors = [HideTests, *GenerateFeedback.preprocessors.default()]
+c.Autograde.pre_convert_hook = batch.begin
+
+c.GenerateFeedback.preprocessors = [GetGrades, Outcomes]
+c.GenerateFeedback.exporter_class = FeedbackPage
+c.FeedbackPage.template_name = "feedback_page"
+c.FeedbackPage.extra_template_basedirs = [str(Path(__file__).resolve().parent / "autograder")]
 
 # zip_collect: the part before the first "_" is the student, the chapter's name ends the file's; what browsers and
 # learning platforms put between and behind does not matter: ada_ch01_quantization (1).ipynb,

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Unicode
 
-from autograder import ROOT, CourseError, chapters
+from autograder import NEEDS_A_LOOK, ROOT, CourseError, chapters
 from course import check
 
 CHECKS = ROOT / "course" / "checks.json"
@@ -104,14 +104,22 @@ def write_releases(only: list[str]) -> None:
         print(f"released {chapters.release_path(chapter).relative_to(ROOT)}")
 
 
-def run_nbgrader(command: str, *arguments: str) -> None:
-    """Run `nbgrader command arguments` in the course's root; its log is shown only when it fails."""
+def run_nbgrader(command: str, *arguments: str, show: bool = False) -> int:
+    """Run `nbgrader command arguments` in the course's root and return its exit code.
+
+    Its log is shown only when it fails, or as it comes with `show`. Raises CourseError when it fails.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "nbgrader", command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "nbgrader", command, *arguments],
+        cwd=ROOT,
+        capture_output=not show,
+        text=True,
+        check=False,
     )
-    if done.returncode:
-        sys.stderr.write(done.stdout + done.stderr)
+    if done.returncode not in (0, NEEDS_A_LOOK):
+        sys.stderr.write("" if show else done.stdout + done.stderr)
         raise CourseError(f"nbgrader {command} {' '.join(arguments)} failed; its log stands above")
+    return done.returncode
 
 
 def _write(path: Path, text: str) -> bool:

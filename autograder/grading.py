@@ -15,8 +15,7 @@ def grade(only: list[str], force: bool = False) -> None:
         if not any(ROOT.glob(f"submitted/*/{chapter}")):
             print(f"{chapter}: nobody has submitted")
             continue
-        build.run_nbgrader("autograde", chapter, *(["--force"] if force else []))
-        print(f"graded {chapter}")
+        build.run_nbgrader("autograde", chapter, *(["--force"] if force else []), show=True)
 
 
 def feedback(only: list[str]) -> None:

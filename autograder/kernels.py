@@ -59,12 +59,15 @@ class Kernel:
         most: int = 2**24,
         silent: bool = False,
         answer: Callable[[str], str] | None = None,
+        grace: float = 0,
     ) -> tuple[list, int | None]:
         """Run `code`; return its outputs, as a notebook holds them, and the execution count.
 
         most: bytes of output after which the kernel is ended. answer: replies to the kernel's input requests.
-        Raises KernelGone when the kernel ends, or is ended for taking longer than `timeout` seconds.
+        grace: seconds that the code has to end when it is interrupted after `timeout` seconds; `interrupted` tells.
+        Raises KernelGone when the kernel ends, or is ended because it took or said too much.
         """
+        self.interrupted = False
         sent = self.client.execute(code, silent=silent, store_history=not silent, allow_stdin=answer is not None)
         end, said, outputs, reply, idle = time.monotonic() + timeout, 0, [], None, False
         channels = {
@@ -76,7 +79,10 @@ class Kernel:
             poller.register(socket, zmq.POLLIN)
         while not (idle and reply):
             if time.monotonic() > end:
-                self._end(f"it took longer than {timeout:g} s")
+                if self.interrupted or not grace:
+                    self._end(f"it took longer than {timeout:g} s")
+                self.interrupted, end = True, time.monotonic() + grace
+                self.client.control_channel.send(self.client.session.msg("interrupt_request"))
             ready = poller.poll(200)
             if not ready and not self.manager.is_alive():
                 self._end("it ended its own process")
@@ -110,10 +116,12 @@ class Kernel:
         made = "__import__('sys').modules.setdefault('_border', __import__('types').ModuleType('_border')).__dict__"
         self.run(f"exec(compile({BORDER!r}, '_border.py', 'exec'), {made})", timeout=30, silent=True)
 
-    def ask(self, request: str, timeout: float) -> str:
+    def ask(self, request: str, timeout: float, grace: float = 0) -> str:
         """What a learner's kernel replies to one request of the border's, as JSON text."""
         code = f"__import__('sys').modules['_border'].publish({request!r})"
-        outputs, _ = self.run(code, timeout, most=border.LIMIT, silent=True)
+        outputs, _ = self.run(code, timeout, most=border.LIMIT, silent=True, grace=grace)
+        if self.interrupted:
+            return json.dumps({"error": ["TimeoutError", f"it took longer than {timeout:g} s", ""]})
         for output in outputs:
             reply = output.get("data", {}).get(border.REPLY)
             if isinstance(reply, str):

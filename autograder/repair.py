@@ -7,53 +7,134 @@ without metadata are known by the names they define; the learner's other cells s
 
 import ast
 import copy
+import json
 import re
 
 import nbformat
+from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder import chapters
 
+LIMIT = 256 * 2**20  # bytes of a submitted notebook
+UNREADABLE, MENDED = "course_unreadable", "course_repairs"  # in the notebook's metadata
 DEFINED = re.compile(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=(?!=)", re.MULTILINE)
+
+
+class Unreadable(Exception):
+    """What was submitted is not this chapter's notebook; the message says what it is."""
+
+
+class SubmissionExporter(NotebookExporter):
+    """Reads whatever was submitted; in place of what is no notebook stands an empty one that says so."""
+
+    def from_file(self, file_stream, resources=None, **kw):
+        try:
+            nb = read(file_stream.buffer.read(LIMIT + 1))
+        except Unreadable as why:
+            nb = nbformat.v4.new_notebook(metadata={UNREADABLE: str(why)})
+        return self.from_notebook_node(nb, resources=resources, **kw)
+
+
+def read(raw: bytes) -> NotebookNode:
+    """The notebook in the bytes of a file, whatever its version and condition; raises Unreadable."""
+    if not raw.strip():
+        raise Unreadable("the file is empty")
+    if len(raw) > LIMIT:
+        raise Unreadable(f"the file is larger than {LIMIT >> 20} MiB")
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        data = json.loads(raw.decode(encoding))
+    except (ValueError, RecursionError):
+        raise Unreadable("the file is not a notebook: it is not JSON") from None
+    try:
+        if data.get("nbformat", 4) < 4:
+            data = nbformat.convert(nbformat.reads(json.dumps(data), as_version=nbformat.NO_CONVERT), 4)
+        cells = [_readable(cell) for cell in data["cells"] if isinstance(cell, dict)]
+        metadata = data.get("metadata")
+        return nbformat.v4.new_notebook(
+            cells=cells, metadata=nbformat.from_dict(metadata) if isinstance(metadata, dict) else {}
+        )
+    except Exception:  # any structure but a notebook's
+        raise Unreadable("the file is JSON, but not a notebook") from None
+
+
+def _readable(cell: dict) -> NotebookNode:
+    """The cell with its source as one text that UTF-8 can hold, Unix line ends, and without outputs."""
+    source = cell.get("source") or ""
+    source = ("".join(map(str, source)) if isinstance(source, list) else str(source)).replace("\r\n", "\n")
+    source = source.replace("\r", "\n").encode("utf-8", "replace").decode()
+    make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
+    metadata = cell.get("metadata")
+    made = make.get(cell.get("cell_type"), nbformat.v4.new_raw_cell)(source)
+    made.metadata = nbformat.from_dict(metadata if isinstance(metadata, dict) else {})
+    return made
 
 
 class Repair(NbGraderPreprocessor):
     """Aligns a submission with its release; what was mended is logged and kept in the notebook's metadata."""
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
-        chapter = resources["nbgrader"]["assignment"]
-        released = nbformat.read(chapters.release_path(chapter), as_version=4)
-        nb, mended = repaired(nb, released)
-        if mended:
-            self.log.warning("%s: repaired %s", resources["nbgrader"]["student"], "; ".join(mended))
-        nb.metadata["course_repairs"] = mended
+        released = nbformat.read(chapters.release_path(resources["nbgrader"]["assignment"]), as_version=4)
+        why, said = nb.metadata.get(UNREADABLE), []
+        if not why:
+            try:
+                nb, said = repaired(nb, released)
+            except Unreadable as error:
+                why = str(error)
+        student = resources["nbgrader"]["student"]
+        if why:
+            nb = copy.deepcopy(released)
+            nb.cells.insert(0, nbformat.v4.new_markdown_cell(f"**Nothing could be graded: {why}.**", id="unreadable"))
+            nb.metadata[UNREADABLE] = why
+            self.log.warning("%s: nothing could be graded, %s", student, why)
+        elif said:
+            nb.metadata[MENDED] = said
+            self.log.warning("%s: repaired %s", student, "; ".join(said))
         return nb, resources
 
 
 def repaired(nb: NotebookNode, released: NotebookNode) -> tuple[NotebookNode, list[str]]:
-    """(the submission in the release's form, what had to be mended)."""
+    """(the submission in the release's form, what had to be mended).
+
+    Raises Unreadable when it holds nothing of the chapter.
+    """
     exercises = {f"ex_{e.id}": e for e in chapters.exercises_released(released)}
     ours = {chapters.grade_id(cell): cell for cell in released.cells if chapters.grade_id(cell)}
+    known = {cell.source.strip() for cell in released.cells if cell.source.strip()}
+    text = {cell.source.strip() for cell in released.cells if cell.cell_type == "markdown"}
     submitted = [_plain(cell) for cell in nb.cells]
-    answers, mended = _find_answers(submitted, exercises)
+    if not any(cell.source.strip() for cell in submitted):
+        raise Unreadable("the notebook has no cells" if not submitted else "all cells are empty")
+    submitted, mended = _joined(submitted, exercises)
+    answers, found = _find_answers(submitted, exercises, known)
+    mended += found
+    if not answers and not any(cell.source.strip() in text for cell in submitted):
+        raise Unreadable("it is another notebook, which holds none of this chapter's exercises")
     ordered = _in_order(submitted, released)
     if ordered is not submitted:
         submitted = ordered
         mended.append("the cells' order")
-    cells, placed = [], set()
+    cells, placed, waiting = [], set(), []
     for cell in submitted:
         name = next((n for n, found in answers.items() if any(cell is one for one in found)), None)
+        mark = chapters.grade_id(cell)
+        if waiting and (name or mark in ours or cell.source.strip() in known):
+            cells += waiting  # the test cells; a learner's own cells may stand between them and the answer
+            waiting = []
         if name is None:
-            if chapters.grade_id(cell) == "setup" and "setup" not in placed:
+            if mark == "setup" and "setup" not in placed:
                 placed.add("setup")
                 cells.append(copy.deepcopy(ours["setup"]))
-            elif chapters.grade_id(cell) not in ours:
+            elif mark not in ours:
                 cell.metadata.pop("nbgrader", None)
                 cells.append(cell)
         elif name not in placed:
             placed.add(name)
-            cells += _exercise(exercises[name], _chosen(answers[name], exercises[name].answer.source))
+            answer, *waiting = _exercise(exercises[name], _chosen(answers[name], exercises[name].answer.source))
+            cells.append(answer)
+    cells += waiting
     if "setup" in ours and "setup" not in placed:
         cells.insert(0, copy.deepcopy(ours["setup"]))
     for name in exercises:
@@ -68,16 +149,34 @@ def repaired(nb: NotebookNode, released: NotebookNode) -> tuple[NotebookNode, li
 
 
 def _plain(cell: NotebookNode) -> NotebookNode:
-    """A copy with what every cell needs, without outputs, with Unix line ends."""
-    source = cell.get("source") or ""
-    source = ("".join(map(str, source)) if isinstance(source, list) else str(source)).replace("\r\n", "\n")
-    make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
-    plain = make.get(cell.get("cell_type"), nbformat.v4.new_raw_cell)(source.replace("\r", "\n"))
-    metadata = cell.get("metadata")
-    given = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    if isinstance(given, dict) and isinstance(given.get("grade_id"), str):
-        plain.metadata["nbgrader"] = dict(given)
+    """A readable copy, whose only metadata are nbgrader's."""
+    plain = _readable(cell)
+    given = plain.metadata.get("nbgrader")
+    known = isinstance(given, dict) and isinstance(given.get("grade_id"), str)
+    plain.metadata = nbformat.from_dict({"nbgrader": given} if known else {})
     return plain
+
+
+def _joined(cells: list[NotebookNode], exercises: dict) -> tuple[list[NotebookNode], list[str]]:
+    """`cells`, with an answer that was split in the middle made one cell again."""
+    kept: list[NotebookNode] = []
+    mended = []
+    for cell in cells:
+        before = kept[-1] if kept else None
+        name = chapters.grade_id(before) if before else ""
+        rest = chapters.grade_id(cell) in ("", name) and cell.cell_type == "code" and not _parses(cell.source)
+        # the parts of one cell stay in pieces until they are Python together
+        if name in exercises and rest and (whole := _whole(before.source, cell.source)):
+            before.source = whole
+            mended.append(f"{name}: two halves joined")
+        else:
+            kept.append(cell)
+    return kept, mended
+
+
+def _whole(first: str, second: str) -> str | None:
+    """Two parts of one text put together, if that makes Python of what was not."""
+    return next((whole for whole in (f"{first}\n{second}", first + second) if _parses(whole)), None)
 
 
 def _in_order(cells: list[NotebookNode], released: NotebookNode) -> list[NotebookNode]:
@@ -95,8 +194,13 @@ def _in_order(cells: list[NotebookNode], released: NotebookNode) -> list[Noteboo
     return [cells[index] for index in sorted(range(len(cells)), key=keys.__getitem__)]
 
 
-def _find_answers(cells: list[NotebookNode], exercises: dict) -> tuple[dict[str, list[NotebookNode]], list[str]]:
-    """{grade_id of an answer cell: the submitted cells that hold that answer}, and what was unusual about them."""
+def _find_answers(
+    cells: list[NotebookNode], exercises: dict, known: set[str]
+) -> tuple[dict[str, list[NotebookNode]], list[str]]:
+    """{grade_id of an answer cell: the submitted cells that hold that answer}, and what was unusual about them.
+
+    known: the sources of the release's cells, which answer nothing.
+    """
     answers: dict[str, list[NotebookNode]] = {}
     mended = []
     for cell in cells:
@@ -107,13 +211,17 @@ def _find_answers(cells: list[NotebookNode], exercises: dict) -> tuple[dict[str,
                 mended.append(f"{name}: was {cell.cell_type}, made code again")
     mended += [f"{name}: {len(found)} copies made one" for name, found in answers.items() if len(found) > 1]
     for name, exercise in exercises.items():
-        wanted = _defines(exercise.answer.source)
         stub = exercise.answer.source.strip()
-        if all(cell.source.strip() == stub for cell in answers.get(name, [])):
-            strays = [cell for cell in cells if not chapters.grade_id(cell) and wanted & _defines(cell.source)]
-            if strays:
-                answers[name] = [*answers.get(name, []), *strays]
-                mended.append(f"{name}: found in a cell without its mark")
+        worked_on = [cell.source for cell in answers.get(name, []) if cell.source.strip() != stub]
+        missing = _defines(stub) - {defined for source in worked_on for defined in _defines(source)}
+        strays = [
+            cell
+            for cell in cells
+            if not chapters.grade_id(cell) and cell.source.strip() not in known and missing & _defines(cell.source)
+        ]
+        if strays:
+            answers[name] = [*answers.get(name, []), *strays]
+            mended.append(f"{name}: found in a cell without its mark")
     return answers, mended
 
 

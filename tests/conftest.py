@@ -4,6 +4,8 @@ import contextlib
 import io
 import os
 import shutil
+import subprocess
+import sys
 import warnings
 
 # pytest runs two processes on two cores, each with kernels of its own: more threads only wait for each other.
@@ -13,8 +15,9 @@ os.environ.pop("COURSE_PACKAGE", None)
 import numpy as np
 import pytest
 import torch
+from nbgrader.api import Gradebook
 
-from autograder import ROOT, bank, chapters
+from autograder import COURSE_ID, ROOT, bank, chapters
 
 CHAPTERS = chapters.names()
 
@@ -25,22 +28,42 @@ def exercises_of():
     return {name: {e.number: e for e in chapters.exercises(chapters.read(name))} for name in CHAPTERS}.__getitem__
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def course_copy(tmp_path_factory):
-    """A copy of the repository to run nbgrader in; one for each test process."""
+    """A copy of the repository to run nbgrader in."""
     root = tmp_path_factory.mktemp("course") / "root"
-    made = (
-        "submitted",
-        "autograded",
-        "feedback",
-        "downloaded",
-        "gradebook.db*",
-        "*.egg-info",
-        "build",
-        "__pycache__",
-    )
+    made = ("submitted", "autograded", "feedback", "downloaded", "gradebook.db*", "*.egg-info", "build", "__pycache__")
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".*", *made))
     return root
+
+
+@pytest.fixture(scope="module")
+def nbgrader(course_copy):
+    """nbgrader(...) runs the command in the copy of the course and returns what it printed."""
+
+    def run(*arguments, code=0):
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("NBGRADER", "JUPYTER"))
+        }
+        # A person who did not activate the environment has only the command's own path.
+        environment["PATH"] = "/usr/bin:/bin"
+        command = [sys.executable, "-m", "nbgrader", *arguments]
+        done = subprocess.run(command, cwd=course_copy, env=environment, capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+def scores(root, chapter):
+    """{student: {grade_id: points}} in the gradebook of a copy of the course."""
+    with Gradebook(f"sqlite:///{root}/gradebook.db", COURSE_ID) as gradebook:
+        return {
+            submission.student.id: {
+                grade.name: grade.score for notebook in submission.notebooks for grade in notebook.grades
+            }
+            for submission in gradebook.assignment_submissions(chapter)
+        }
 
 
 def points(exercise: chapters.Exercise, answer: str) -> tuple[float, str]:
