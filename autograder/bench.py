@@ -1,16 +1,26 @@
-"""What a live figure costs, measured in a real kernel beside `interact` with `plt.show()`: `make bench`.
+"""What a live figure and a graded submission cost: `make bench`.
 
-Both draw the same three panels through the same function. A frame is timed from setting the slider's value to the
-return of the handler, with everything that the kernel sends on the way. Times depend on the machine; the ratio, from
-one run, hardly does.
+A live figure is measured in a real kernel beside `interact` with `plt.show()`, both drawing the same three panels
+through the same function. A frame is timed from setting the slider's value to the return of the handler, with
+everything that the kernel sends on the way. A submission is run by nbgrader's own step and by ours. Times depend on the
+machine; the ratios, from one run, hardly do.
 """
 
+import copy
 import json
+import logging
+import statistics
 import subprocess
 import sys
+import tempfile
+import time
 
 import nbformat
 from nbclient import NotebookClient
+from nbgrader.preprocessors import Execute
+
+from autograder import chapters, use_own_programs
+from autograder.execute import TwoKernels
 
 SCRIPT = """
 import json, statistics, time
@@ -81,13 +91,33 @@ def measure() -> dict[str, float]:
     return json.loads(printed.strip().splitlines()[-1])
 
 
+def grading(rounds: int = 5) -> dict[str, float]:
+    """{step: median seconds to run Chapter 1's solutions} by nbgrader's own step and by ours, one after the other."""
+    notebook = nbformat.read(chapters.source_path("ch01_quantization"), as_version=4)
+    times: dict[str, list[float]] = {"nbgrader's Execute": [], "two kernels": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(rounds):
+            for name, step in zip(times, (Execute(), TwoKernels()), strict=True):
+                step.log.setLevel(logging.CRITICAL)
+                start = time.perf_counter()
+                step.preprocess(copy.deepcopy(notebook), {"metadata": {"path": folder}})
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(measured) for name, measured in times.items()}
+
+
 def main() -> int:
+    use_own_programs()
     times = measure()
     slow = times.pop("interact")
     print(f"{'a frame, in the kernel':30}  {'median':>9}  {'interact is':>12}")
     for name, ms in times.items():
         print(f"{'live figure ' + name:30}  {ms:6.1f} ms  {slow / ms:10.0f} x")
     print(f"{'interact with plt.show()':30}  {slow:6.1f} ms")
+    seconds = grading()
+    plain = next(iter(seconds.values()))
+    print(f"\n{'a submission, graded':30}  {'median':>9}  {'of plain':>12}")
+    for name, each in seconds.items():
+        print(f"{name:30}  {each:6.1f} s   {each / plain:10.2f} x")
     return 0
 
 

@@ -75,6 +75,25 @@ def test_feedback_pages_hold_no_hidden_test(graded, nbgrader):
         assert shown == [], student
 
 
+def test_feedback_shows_nothing_that_a_learner_made_as_html(graded, nbgrader):
+    path = graded / "autograded" / "chen" / CHAPTER / f"{CHAPTER}.ipynb"
+    nb = nbformat.read(path, as_version=4)
+    before = path.read_bytes()
+    evil = "<script>alert(1)</script>"
+    hostile = nbformat.v4.new_code_cell(f"# {evil}")
+    hostile.outputs = [
+        nbformat.v4.new_output("stream", text=evil),
+        nbformat.v4.new_output("display_data", data={"text/html": evil, "image/png": f'"{evil}', "text/plain": evil}),
+        nbformat.v4.new_output("error", ename=evil, evalue=evil, traceback=[evil]),
+    ]
+    nb.cells += [hostile, nbformat.v4.new_markdown_cell(evil)]
+    path.chmod(0o644)
+    nbformat.write(nb, path)
+    nbgrader("generate_feedback", CHAPTER, "--force", "--student=chen")
+    path.write_bytes(before)
+    assert evil not in (graded / "feedback" / "chen" / CHAPTER / f"{CHAPTER}.html").read_text("utf-8")
+
+
 def test_feedback_names_the_learners_own_line(graded, nbgrader):
     nbgrader("generate_feedback", CHAPTER, "--force")
     text = (graded / "feedback" / "dara" / CHAPTER / f"{CHAPTER}.html").read_text("utf-8")
