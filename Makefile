@@ -12,7 +12,7 @@ STEP    := $(PY) -m autograder
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .SECONDARY:
-.PHONY: all test lab source release grade feedback report bench lint format clean
+.PHONY: all test lab source release grade feedback report bench tinygpt lint format clean
 # Each step says what failed and what to do; make's own lines are kept short.
 MAKEFLAGS += --no-print-directory
 
@@ -79,6 +79,9 @@ format: .make/ready
 
 bench: .make/ready
 	@$(PY) -m autograder.bench
+
+tinygpt: .make/ready
+	@$(PY) -m course.tinygpt
 
 clean:
 	@[ ! -x $(PY) ] || $(STEP) unsample

@@ -4,6 +4,7 @@ Both steps are pure functions of the text, cell ids included: building twice cha
 """
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -67,10 +68,16 @@ def _known(exercise: chapters.Exercise) -> dict:
     namespace: dict = {}
     exec(exercise.answer.source, namespace)  # the answer cell of a short exercise stands alone, by the chapter's form
     answers = {name: value for name, value in namespace.items() if re.fullmatch(rf"ex_{exercise.id}(_[a-z]+)?", name)}
-    if f"ex_{exercise.id}" not in answers or len(answers) != 1:
-        raise CourseError(f"exercise {exercise.number}: its answer cell should set ex_{exercise.id} and nothing else")
-    answer = answers[f"ex_{exercise.id}"]
-    texts = [check.canonical(answer)] if isinstance(answer, str | list) else sorted(check.accepted(answer))
+    if not answers or (f"ex_{exercise.id}" in answers and len(answers) > 1):
+        raise CourseError(
+            f"exercise {exercise.number}: its answer cell should set ex_{exercise.id} and nothing else, "
+            f"or several names such as ex_{exercise.id}_part"
+        )
+    parts = [
+        [check.canonical(answer)] if isinstance(answer, str | list) else sorted(check.accepted(answer))
+        for answer in answers.values()
+    ]
+    texts = [" > ".join(part) for part in itertools.product(*parts)]
     hints = re.findall(r"^# hint: (.+)$", exercise.answer.source, re.MULTILINE)
     if len(hints) != 1:
         raise CourseError(f"exercise {exercise.number}: its solution should hold one line '# hint: ...'")

@@ -23,7 +23,8 @@ PROGRESS = Path(".course_progress.json")
 def check(exercise: str, answer) -> None:
     """Say whether `answer` to a Derive, Trace or Design exercise is right, and keep the progress.
 
-    exercise: its number in the text, such as "1.1". answer: a number, a letter, or a list of keys.
+    exercise: its number in the text, such as "1.1". answer: a number, a letter, a list of keys, or, where an exercise
+    asks for several numbers, the list of them.
     A hint appears from the second miss on. While nbgrader validates, a wrong answer raises AssertionError,
     so that its Validate button reports it; while it grades, nothing is said, because the hidden tests decide.
     """
@@ -31,7 +32,8 @@ def check(exercise: str, answer) -> None:
     if mode == "autograde":
         return
     known = _known(exercise)
-    answered = answer is not None and answer is not ... and canonical(answer) != ""
+    parts = answer if isinstance(answer, list | tuple) else [answer]
+    answered = canonical(answer) != "" and not any(part is None or part is ... for part in parts)
     right = answered and digest(known["salt"], canonical(answer)) in known["digests"]
     if mode == "validate":
         assert answered, f"Exercise {exercise} has no answer yet."
@@ -70,13 +72,13 @@ def show_progress(chapter: int) -> None:
 def canonical(answer) -> str:
     """The text that stands for an answer in a digest: numbers to three significant digits, letters in upper case.
 
-    >>> canonical(0.0019608), canonical(" b "), canonical(["calibrate", "evaluate"])
-    ('0.00196', 'B', 'calibrate > evaluate')
+    >>> canonical(0.0019608), canonical(" b "), canonical(["calibrate", "evaluate"]), canonical([4096, 0.5])
+    ('0.00196', 'B', 'calibrate > evaluate', '4.1e+03 > 0.5')
     """
     if isinstance(answer, str):
         return answer.strip().upper()
     if isinstance(answer, list | tuple):
-        return " > ".join(str(step).strip().lower() for step in answer)
+        return " > ".join(part.strip().lower() if isinstance(part, str) else canonical(part) for part in answer)
     try:
         return f"{float(answer):.3g}"
     except (TypeError, ValueError, OverflowError):

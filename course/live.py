@@ -62,7 +62,7 @@ class Live(widgets.VBox):
         self._background = self._canvas.copy_from_bbox(figure.bbox)
         row = widgets.HBox([*self.controls.values(), self.caption], layout=widgets.Layout(flex_flow="row wrap"))
         super().__init__([row, self.image, self.message])
-        self._send(self._frame())  # something to look at even when the first update raises
+        self._show(self._frame())  # something to look at even when the first update raises
         self.draw()
         for control in self.controls.values():
             control.observe(self.draw, names="value")
@@ -79,7 +79,7 @@ class Live(widgets.VBox):
         else:
             frame = self._frame()
             self._palette = self._palette or _palette(frame)
-            self._send(frame.quantize(palette=self._palette, dither=Image.Dither.NONE))
+            self._show(frame.quantize(palette=self._palette, dither=Image.Dither.NONE))
             self.caption.value = f'<span style="font-size:1.15em">{html.escape(caption or "")}</span>'
             self.message.value = ""
 
@@ -87,7 +87,7 @@ class Live(widgets.VBox):
         size = self._canvas.get_width_height(physical=True)
         return Image.frombuffer("RGBA", size, self._canvas.buffer_rgba()).convert("RGB")
 
-    def _send(self, frame: Image.Image) -> None:
+    def _show(self, frame: Image.Image) -> None:
         png = io.BytesIO()
         frame.save(png, "png", compress_level=1)
         self.image.value = png.getvalue()

@@ -80,7 +80,8 @@ def test_the_wheel_holds_the_library_and_nothing_else(tmp_path):
 
 def test_the_library_imports_only_what_learners_have():
     allowed = set(sys.stdlib_module_names) | {
-        "course", "numpy", "matplotlib", "cycler", "PIL", "ipywidgets", "IPython", "torch", "sklearn", "safetensors"
+        "course", "numpy", "matplotlib", "cycler", "PIL", "ipywidgets", "IPython", "torch", "sklearn", "safetensors",
+        "tqdm",
     }  # fmt: skip
     for path in ROOT.glob("course/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -182,6 +183,7 @@ def test_a_broken_notebook_is_one_line_and_the_release_stays(broken, damage):
         ("### BEGIN SOLUTION\n# hint", "# hint", "exercise 1.1: its answer cell has no BEGIN SOLUTION"),
         ("# hint: ", "# ", "exercise 1.1: its solution should hold one line '# hint: ...'"),
         ('"grade_id": "test_1_1"', '"grade_id": "test_1_2"', "cell test_1_2 follows 1.1"),
+        ("\nex_1_1 = None\n", "\nex_1_1 = ex_1_1_more = None\n", "exercise 1.1: its answer cell should set ex_1_1 and"),
     ],
 )
 def test_a_chapter_that_breaks_the_form_is_refused_and_nothing_is_written(broken, old, new, says):

@@ -32,14 +32,30 @@ def test_the_hint_comes_with_the_second_miss(capsys):
 
 
 def test_no_answer_is_not_a_miss(capsys):
-    for nothing in (None, ..., "", []):
+    for nothing in (None, ..., "", [], [None, None], [1.0, None]):
         check("1.3", nothing)
         out = capsys.readouterr().out
         assert "no answer yet" in out
         assert "Hint" not in out
 
 
-@pytest.mark.parametrize("odd", [np.ones(3), {"a": 1}, object(), float("nan"), 10**400, b"x", [None]])
+def test_two_numbers_are_one_exercise_and_both_have_to_be_right(capsys):
+    for answer, said in [
+        ([131072, 5.88], "right."),
+        ([131072.0, np.float32(5.8824)], "right."),
+        ([1.31e5, 5.9], "right."),
+        ([131072, 6.25], "not yet"),
+        ([32, 5.88], "not yet"),
+        ([5.88, 131072], "not yet"),
+        ([131072], "not yet"),
+        (131072, "not yet"),
+    ]:
+        check("2.3", answer)
+        assert f"Exercise 2.3: {said}" in capsys.readouterr().out, answer
+    assert json.loads(module.PROGRESS.read_text())["done"] == ["2.3"]
+
+
+@pytest.mark.parametrize("odd", [np.ones(3), {"a": 1}, object(), float("nan"), 10**400, b"x", [[None]]])
 def test_odd_answers_are_just_wrong(odd, capsys):
     check("1.1", odd)
     assert "not yet" in capsys.readouterr().out

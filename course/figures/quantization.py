@@ -1,5 +1,6 @@
-"""Chapter 1: a quantizer as staircase, error and histogram; bits against decibels; where to clip."""
+"""Chapter 1: a quantizer as staircase, error and histogram; bits against decibels; where to clip; what GPT writes."""
 
+import html
 from collections.abc import Callable
 
 import ipywidgets as widgets
@@ -154,3 +155,36 @@ def accuracy(bits: list[int], measured: dict[str, list[float]], full_precision: 
     axes.set(xlabel="bits per weight", ylabel="held-out digits right (%)", xticks=bits, ylim=(0, 102))
     axes.legend(loc="lower right")
     return figure
+
+
+def language_model(bits: list[int], needed: list[float], samples: list[str], unquantized: float) -> Live:
+    """Live: bits per byte over the weights' bits, and below it a text that the model of the chosen bits wrote.
+
+    needed, samples: bits per byte and a text, one for each of `bits`. unquantized: bits per byte of the whole model.
+    """
+    figure = Figure(figsize=(7, 3.6), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(unquantized, color=style.MUTED, ls="--", label="not quantized")
+    axes.plot(bits, needed, "o-", color=style.AFTER, ms=6, label="quantized")
+    (dot,) = axes.plot([], [], "o", color=style.AFTER, ms=14, mec="black")
+    axes.set(xlabel="bits per weight", ylabel="bits per held-out byte", xticks=bits, ylim=(0, None))
+    axes.legend()
+    page = widgets.HTML()
+    measured = dict(zip(bits, zip(needed, samples, strict=True), strict=True))
+
+    def update(bits: int) -> str:
+        per_byte, sample = measured[bits]
+        dot.set_data([bits], [per_byte])
+        shown = "".join(c if c.isprintable() or c == "\n" else "·" for c in sample.expandtabs(4))
+        page.value = f'<pre style="font-size:1.1em; white-space:pre-wrap">{html.escape(shown)}</pre>'
+        return f"{bits} bits a weight: {per_byte:.3f} bits per byte, {per_byte - unquantized:+.3f}"
+
+    live = Live(
+        figure,
+        [dot],
+        update,
+        alt="Bits per byte over bits per weight with the chosen point marked; below it, a text by that model.",
+        bits=widgets.SelectionSlider(options=bits, value=bits[len(bits) // 2]),
+    )
+    live.children += (page,)
+    return live

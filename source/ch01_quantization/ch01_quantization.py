@@ -750,6 +750,66 @@ clipped = [models.accuracy(with_weights(lambda w: symmetric(w, b, best_clip(w, b
 draw.accuracy(few_bits, {"largest weight": absmax, "your best_clip": clipped}, models.accuracy(model))
 
 # %% [markdown]
+# ## 7. How many bits does a language model need?
+#
+# *TinyGPT* comes with the course: a language model of the same build as the large ones, and small enough for your
+# laptop. It has read the source of Python's standard library. From up to 128 bytes of text it gives a probability to
+# each of the 256 values that the next byte may have.
+#
+# Its quality is measured in *bits per byte*: $-\log_2$ of the probability it gave to the byte that came, on average over
+# files it has not read. A model that knows nothing needs 8 bits, so lower is better.
+
+# %%
+from course import tinygpt
+
+gpt = tinygpt.tiny_gpt()
+matrices = [layer.weight for layer in tinygpt.linears(gpt).values()]
+unquantized = tinygpt.bits_per_byte(gpt)
+print(f"{len(matrices)} matrices with {sum(w.numel() for w in matrices):,} weights: {unquantized:.3f} bits per byte\n")
+print(tinygpt.generate(gpt, "class Parser:\n"))
+
+# %% [markdown]
+# ### See it: your quantizer on TinyGPT
+#
+# Every weight matrix goes through your `quantize_dequantize`, on the range from its smallest to its largest weight. The
+# cell measures each model and lets it write. Move the slider: where does the curve break, and where the text?
+
+
+# %%
+from tqdm.auto import tqdm
+
+from course import GRADING
+
+windows, length = (2, 2) if GRADING else (64, 120)
+
+
+def gpt_with_weights(change):
+    """TinyGPT whose weight matrices went through change(w)."""
+    changed = tinygpt.tiny_gpt()
+    with torch.no_grad():
+        for layer in tinygpt.linears(changed).values():
+            layer.weight.copy_(torch.as_tensor(change(layer.weight.numpy())))
+    return changed
+
+
+gpt_bits = list(range(2, 9))
+needed, texts = [], []
+for bits in tqdm(gpt_bits, desc="bits", leave=False):
+    quantized = gpt_with_weights(lambda w: quantize_dequantize(w, bits, float(w.min()), float(w.max())))
+    needed.append(tinygpt.bits_per_byte(quantized, windows=windows))
+    texts.append(tinygpt.generate(quantized, "class Parser:\n", length))
+draw.language_model(gpt_bits, needed, texts, unquantized)
+
+# %% [markdown]
+# And with your `best_clip`? The search looks at every sixteenth weight, which is enough to place a threshold.
+
+# %%
+print(f"{'bits':>4}  {'all weights in range':>20}  {'your best_clip':>14}   bits per byte")
+for bits, whole_range in zip([2, 3, 4], needed):
+    clipped_gpt = gpt_with_weights(lambda w: symmetric(w, bits, best_clip(w.ravel()[::16], bits)))
+    print(f"{bits:>4}  {whole_range:>20.3f}  {tinygpt.bits_per_byte(clipped_gpt, windows=windows):>14.3f}")
+
+# %% [markdown]
 # ## What you measured
 #
 # Your numbers, from your functions, on your machine:

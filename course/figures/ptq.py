@@ -1,0 +1,170 @@
+"""Chapter 2: where the rounding error sits, ranges for activations, and the table and plot of size against quality."""
+
+import html
+from collections.abc import Callable
+from typing import NamedTuple
+
+import ipywidgets as widgets
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from course import style
+from course.live import Live
+
+
+def granularity(quantize_groupwise: Callable, dequantize_groupwise: Callable) -> Live:
+    """Live: error of each weight of a 32 x 128 matrix with one grid per tensor, per row and per group.
+
+    Takes the learner's `quantize_groupwise(w, bits, group_size)` and `dequantize_groupwise(codes, scales, zeros,
+    group_size)`; the whole matrix is one group of a single row, and a row is one group of 128. `outlier` is the value
+    of a single weight, in standard deviations.
+    """
+    rng = np.random.default_rng(2)
+    weights = rng.normal(size=(32, 128)) * np.geomspace(0.1, 1, 32)[:, None]
+    weights /= weights.std()
+
+    figure = Figure(figsize=(10, 3.2), dpi=100, layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    colors = mpl.colormaps["cividis"].resampled(10)
+    shades = colors(np.arange(10), bytes=True)  # finished colours, because mapping numbers to them takes half a frame
+    images = [axes.imshow(shades[np.zeros(weights.shape, int)], aspect="auto", interpolation="none") for axes in panels]
+    for axes, title in zip(panels, ("one grid per tensor", "one grid per channel", "one grid per group"), strict=True):
+        axes.set(title=title, xlabel="input", ylabel="output channel" if axes is panels[0] else "")
+        axes.grid(False)
+    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(-2, 0), colors)
+    bar = figure.colorbar(scale, ax=panels, ticks=[-2, -1, 0], format=lambda power, _: f"{10.0**power:g}")
+    bar.set_label("|error| (standard deviations)")
+
+    def update(bits: int, group_size: int, outlier: float) -> str:
+        w = weights.copy()
+        w[16, 50] = outlier
+        said = []
+        for image, shape, size in zip(images, [(1, -1), w.shape, w.shape], [w.size, 128, group_size], strict=True):
+            quantized = quantize_groupwise(w.reshape(shape), bits, size)
+            w_hat = None if quantized is None else dequantize_groupwise(*quantized, size)
+            if w_hat is None:
+                raise NotImplementedError("your function returned nothing; write its body, then run this cell again")
+            error = np.abs(np.asarray(w_hat).reshape(w.shape) - w)
+            image.set_data(shades[(10 + 5 * np.log10(np.clip(error, 0.0101, 0.99))).astype(int)])
+            said.append(f"{np.sqrt(np.mean(error**2)):.3f}")
+        return f"root mean square error: tensor {said[0]}, channel {said[1]}, groups of {group_size} {said[2]}"
+
+    return Live(
+        figure,
+        images,
+        update,
+        alt="Three heat maps of the size of the rounding error: one grid per tensor, per channel and per group.",
+        bits=widgets.IntSlider(4, 2, 8),
+        group_size=widgets.SelectionSlider(options=[8, 16, 32, 64, 128], value=32),
+        outlier=widgets.FloatSlider(10.0, min=1, max=30, step=1),
+    )
+
+
+def ranges(calibrate: Callable, samples: np.ndarray) -> Live:
+    """Live: the histogram of `samples` and the range that the learner's `calibrate(samples, method)` returns.
+
+    `outlier` multiplies the largest of the samples.
+    """
+    samples = np.asarray(samples, dtype=np.float64).ravel()
+    largest = int(samples.argmax())
+    edges = np.linspace(min(samples.min(), 0), 5.2 * samples[largest], 121)
+    figure = Figure(figsize=(9, 3.4), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    histogram = axes.stairs(np.ones(120), edges, color=style.BEFORE)
+    bounds = [axes.axvline(0, color=style.AFTER, ls="--") for _ in range(2)]
+    axes.set(xlabel="activation", ylabel="number of values", yscale="log", ylim=(0.7, 2 * samples.size))
+
+    def update(method: str, outlier: float) -> str:
+        x = samples.copy()
+        x[largest] *= outlier
+        found = calibrate(x, method)
+        if found is None:
+            raise NotImplementedError("your function returned nothing; write its body, then run this cell again")
+        lo, hi = (float(end) for end in found)
+        histogram.set_data(values=np.histogram(x, edges)[0])
+        for bound, end in zip(bounds, (lo, hi), strict=True):
+            bound.set_xdata([end, end])
+        outside = np.mean((x < lo) | (x > hi))
+        return f"range [{lo:.3g}, {hi:.3g}]: step {(hi - lo) / 15:.3g} with 4 bits, {outside:.2%} of the values outside"
+
+    return Live(
+        figure,
+        [histogram, *bounds],
+        update,
+        alt="Histogram of activations on a logarithmic scale, with the two ends of the calibrated range.",
+        method=["minmax", "percentile", "mse"],
+        outlier=widgets.FloatSlider(1.0, min=1, max=5, step=0.25),
+    )
+
+
+class Row(NamedTuple):
+    """One compressed model: codes of `bits` bits, all stored bits per weight, the file's size, and the quality."""
+
+    method: str
+    bits: int
+    bits_per_weight: float
+    bytes_on_disk: int
+    bits_per_byte: float
+
+
+class Table:
+    """The chapter's growing table. A row with the same method and bits takes the place of the old one."""
+
+    HEAD = ("method", "bits", "bits per weight", "bytes on disk", "bits per byte")
+
+    def __init__(self):
+        self.rows: list[Row] = []
+
+    def add(self, *row) -> None:
+        row = Row(*row)
+        keys = [(old.method, old.bits) for old in self.rows]
+        if (row.method, row.bits) in keys:
+            self.rows[keys.index((row.method, row.bits))] = row
+        else:
+            self.rows.append(row)
+
+    def __repr__(self) -> str:
+        lines = [self.HEAD, *self._cells()]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.HEAD))]
+        return "\n".join(
+            "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+            for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{name}</th>' for name in self.HEAD)
+        body = "".join(
+            f'<tr><th scope="row" style="text-align:left">{html.escape(first)}</th>'
+            + "".join(f"<td>{cell}</td>" for cell in rest)
+            + "</tr>"
+            for first, *rest in self._cells()
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        return [
+            (r.method, str(r.bits), f"{r.bits_per_weight:.2f}", f"{r.bytes_on_disk:,}", f"{r.bits_per_byte:.3f}")
+            for r in self.rows
+        ]
+
+
+def tradeoff(table: Table, budget: int) -> Figure:
+    """Bits per byte over the size of the file, a line for each method, and the budget in bytes."""
+    figure = Figure(figsize=(8, 4.4), layout="constrained")
+    axes = figure.subplots()
+    methods = list(dict.fromkeys(row.method for row in table.rows))
+    for method, color, marker in zip(methods, style.CYCLE, "os^Dvp", strict=False):
+        rows = sorted((row for row in table.rows if row.method == method), key=lambda row: row.bytes_on_disk)
+        axes.plot([r.bytes_on_disk / 1000 for r in rows], [r.bits_per_byte for r in rows], color=color, marker=marker,
+                  label=method)  # fmt: skip
+        for row in rows:
+            axes.annotate(f" {row.bits}", (row.bytes_on_disk / 1000, row.bits_per_byte), fontsize=10)
+    axes.axvline(budget / 1000, color=style.MUTED, ls="--", label="what fits")
+    axes.set(xlabel="file (kB)", ylabel="bits per byte, held-out text (less is better)", xscale="log", yscale="log")
+    for axis, ticks in ((axes.xaxis, (300, 500, 1000, 1500)), (axes.yaxis, (1.5, 1.75, 2, 2.25, 2.5, 3, 4, 6, 8))):
+        axis.set_major_locator(mpl.ticker.FixedLocator(ticks))
+        axis.set_minor_locator(mpl.ticker.NullLocator())
+        axis.set_major_formatter("{x:g}")
+    axes.legend(title="numbers: bits of a code")
+    return figure

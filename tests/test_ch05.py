@@ -1,0 +1,186 @@
+"""Chapter 5: its figures follow their controls, and what it says of tickets and their price is so."""
+
+import numpy as np
+import pytest
+import torch
+
+from autograder import chapters
+from course import models
+from course.figures import lottery
+
+CHAPTER = "ch05_lottery_ticket"
+RATE, ROUNDS, EPOCHS = 0.35, 8, 12  # the chapter's own
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """{name: function} of the chapter's own Build answers."""
+    namespace = {"np": np, "torch": torch}
+    for exercise in chapters.exercises(chapters.read(CHAPTER)):
+        if exercise.kind == "Build":
+            exec(exercise.answer.source, namespace)
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def text():
+    return " ".join(chapters.text_path(CHAPTER).read_text("utf-8").replace("\n# ", " ").split())
+
+
+def copy_of(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def make_model(seed):
+    torch.manual_seed(seed)
+    return models.mlp()
+
+
+def trained(model, masks, seed, epochs=EPOCHS):
+    return models.train(model, epochs, lr=5e-3, batch_size=128, seed=seed, masks=masks)
+
+
+def random_rounds(rounds):
+    generator = torch.Generator().manual_seed(0)
+    shapes = {name: value.shape for name, value in models.mlp().named_parameters() if value.ndim == 2}
+    return [
+        {name: (torch.rand(shape, generator=generator) < 0.65**k).float() for name, shape in shapes.items()}
+        for k in range(rounds + 1)
+    ]
+
+
+def shown_rounds(iterative_prune, rounds=ROUNDS):
+    masks = {"ticket": random_rounds(rounds), "shuffled": random_rounds(rounds)[::-1]}
+    accuracies = {
+        name: np.linspace(0.97, 0.97 - 0.1 * i, rounds + 1) + np.zeros((3, 1))
+        for i, name in enumerate(lottery.VARIANTS)
+    }
+    return lottery.rounds(iterative_prune, masks, accuracies, RATE)
+
+
+def frames(live):
+    """Every picture that the controls can show, one control after the other."""
+    seen = {live.image.value}
+    for control in live.controls.values():
+        values = getattr(control, "options", None) or np.arange(
+            control.min, control.max + control.step / 2, control.step
+        )
+        for value in values:
+            control.value = type(control.value)(value)
+            assert live.message.value == ""
+            seen.add(live.image.value)
+    return seen
+
+
+def test_the_price_follows_both_sliders(answers):
+    live = lottery.cost(answers["iterative_prune"], answers["imp_rounds"])
+    assert "8 trainings to the mask, 1 more for the ticket: 900 epochs" in live.caption.value
+    assert len(frames(live)) > 50
+    assert live.alt
+
+
+def test_each_round_and_each_mask_has_its_picture(answers):
+    live = shown_rounds(answers["iterative_prune"])
+    assert len(frames(live)) == ROUNDS + 1 + 1
+    live.controls["round"].value = 3
+    assert "7,101" in live.caption.value  # 25,856 * 0.65**3, as iterative_prune says
+    assert live.alt
+
+
+def test_the_graded_runs_few_rounds_can_be_shown(answers):
+    assert shown_rounds(answers["iterative_prune"], rounds=2).message.value == ""
+
+
+def test_an_unanswered_function_is_named_in_the_message(answers):
+    assert "returned nothing" in shown_rounds(lambda *_: None).message.value
+    assert "returned nothing" in lottery.cost(answers["iterative_prune"], lambda *_: None).message.value
+
+
+def test_the_rewinding_figure_draws_pruned_and_surviving_weights():
+    weight = torch.randn(6, 4)
+    figure = lottery.rewinding(weight, 2 * weight, weight * (weight > 0), (weight > 0).float())
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2]
+
+
+def test_training_with_masks_keeps_zeros_and_trains_the_rest():
+    model = make_model(0)
+    before = copy_of(model)
+    masks = random_rounds(3)[3]
+    trained(model, masks, seed=0, epochs=1)
+    for name, mask in masks.items():
+        now = model.get_parameter(name).detach()
+        assert (now[mask == 0] == 0).all()
+        assert (now[mask == 1] != before[name][mask == 1]).float().mean() > 0.5
+
+
+def test_training_without_masks_and_with_masks_of_ones_is_the_same():
+    ones = random_rounds(0)[0]
+    plain, masked = copy_of(trained(make_model(1), None, 0, 1)), copy_of(trained(make_model(1), ones, 0, 1))
+    assert all(torch.equal(plain[name], masked[name]) for name in plain)
+
+
+def test_weights_that_all_start_at_zero_stay_there():
+    model = make_model(0)
+    model.load_state_dict({name: torch.zeros_like(value) for name, value in model.state_dict().items()})
+    trained(model, {}, seed=0, epochs=2)
+    assert all((value == 0).all() for value in model.parameters() if value.ndim == 2)
+    assert models.accuracy(model) < 0.15
+
+
+def test_erratum_6_eight_rounds_take_eight_trainings_and_the_ticket_is_not_among_them(answers):
+    calls = []
+
+    def train(model, masks):
+        calls.append(copy_of(model))
+        trained(model, masks, seed=0, epochs=1)
+
+    model, masks = answers["find_ticket"](lambda: make_model(0), train, 0.2, answers["imp_rounds"](0.8, 0.2))
+    assert len(calls) == 8
+    left = sum(mask.sum() for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
+    assert left <= 0.2
+    start = copy_of(make_model(0))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, start[name] * masks.get(name, 1)), "the ticket is not yet trained"
+
+
+def test_erratum_6_rewinding_to_an_early_step_is_the_same_function_with_another_state(answers):
+    model, masks = make_model(0), random_rounds(4)[4]
+    early = copy_of(trained(model, {}, seed=0, epochs=1))
+    trained(model, {}, seed=0, epochs=1)
+    answers["rewind"](model, early, masks)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, early[name] * masks.get(name, 1))
+
+
+def test_erratum_6_the_chapter_names_the_papers_and_the_early_step(text):
+    assert (
+        "J. Frankle, M. Carbin, The Lottery Ticket Hypothesis: Finding Sparse, Trainable Neural Networks, 2019" in text
+    )
+    for number in ("1803.03635", "1903.01611", "1912.05671"):
+        assert f"arXiv:{number}" in text
+    assert "On large networks tickets restart from an early step, not from step 0." in text
+    assert "A mask of eight rounds costs eight trainings, and the ticket's own is one more." in text
+
+
+def test_few_weights_show_the_ticket_ahead_of_new_weights_and_those_ahead_of_a_shuffled_mask(answers):
+    """The chapter's experiment in its last round, for one of its seeds."""
+    seed = 0
+    model, masks = answers["find_ticket"](
+        lambda: make_model(seed), lambda model, masks: trained(model, masks, seed), RATE, ROUNDS
+    )
+    ticket = models.accuracy(trained(model, masks, seed))
+    answers["rewind"](model, copy_of(make_model(1000 + ROUNDS)), masks)
+    new_weights = models.accuracy(trained(model, masks, seed))
+    generator = torch.Generator().manual_seed(ROUNDS)
+    moved = {
+        name: mask.flatten()[torch.randperm(mask.numel(), generator=generator)].reshape(mask.shape)
+        for name, mask in masks.items()
+    }
+    answers["rewind"](model, copy_of(make_model(seed)), moved)
+    shuffled = models.accuracy(trained(model, moved, seed))
+    whole = models.accuracy(trained(make_model(seed), {}, seed))
+    assert ticket > new_weights + 0.02 > shuffled + 0.05
+    assert ticket > whole - 0.05
+    answers["rewind"](model, copy_of(trained(make_model(seed), {}, seed, 1)), masks)
+    late = models.accuracy(trained(model, masks, seed, EPOCHS - 1))
+    assert abs(late - ticket) < 0.03, "at this size rewinding late makes little difference"
