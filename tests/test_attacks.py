@@ -35,7 +35,7 @@ def graded(cells, exercises, folder, **traits):
     tests = [test for number in ("1.1", "1.5") for test in exercises[number].tests]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells] + tests)
     folder.mkdir()
-    limits = {"cell_timeout": 6, "total_timeout": 20, "output_size": 2**18} | traits
+    limits = {"cell_timeout": 6, "total_timeout": 20, "output_size": 2**18, "preload": "numpy"} | traits
     TwoKernels(**limits).preprocess(notebook, {"metadata": {"path": str(folder)}})
     from nbgrader.utils import determine_grade
 

@@ -178,7 +178,9 @@ def outcome(tmp_path_factory):
     first = [nbformat.v4.new_code_cell(source) for source in (ANSWER, "while True: pass", "still = 'here'")]
     notebook = nbformat.v4.new_notebook(cells=[*first, *cells.values()])
     folder = tmp_path_factory.mktemp("home")
-    TwoKernels(cell_timeout=3, total_timeout=60).preprocess(notebook, {"metadata": {"path": str(folder)}})
+    TwoKernels(cell_timeout=3, total_timeout=60, preload="numpy, torch").preprocess(
+        notebook, {"metadata": {"path": str(folder)}}
+    )
     return {name: (determine_grade(cell)[0], str(cell.outputs)) for name, cell in cells.items()}, notebook
 
 
