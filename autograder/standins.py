@@ -4,15 +4,13 @@ A request goes to the grader as a kernel's `input_request` and comes back as its
 channel but the one every kernel has.
 """
 
-import ast
 import builtins
-import inspect
 import json
 import symtable
-import textwrap
 from collections.abc import Callable
 
 from autograder.border import Handle, decode, encode
+from course.probe import source_of
 
 
 class StandIn(Handle):
@@ -60,14 +58,12 @@ def bind(names: list[str]) -> dict:
     return {name: decode(reply["value"], StandIn) for name, reply in replies.items() if "value" in reply}
 
 
-def run_beside_the_answers(function: Callable) -> Callable:
-    """What `course.probe.probe` becomes here: the function's source is run in the learner's kernel."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    tree.body[0].decorator_list = []
-    source = ast.unparse(tree)
+def run_beside_the_answers(function: Callable, fresh: bool = False) -> Callable:
+    """What `course.probe.probe` becomes here: the source is run in the learner's kernel, or in a fresh one like it."""
+    source = source_of(function)
 
     def across(*args, **kwargs):
-        request = {"do": "probe", "source": source, "name": function.__name__}
+        request = {"do": "fresh" if fresh else "probe", "source": source, "name": function.__name__}
         return decode(_ask(request | {"args": encode(args), "kwargs": encode(kwargs)})["value"], StandIn)
 
     return across

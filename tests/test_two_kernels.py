@@ -148,6 +148,32 @@ CELLS = {
         else:
             raise AssertionError
         """,
+    "a fresh probe runs in a process that knows nothing of the answers": """
+        from course.probe import probe
+
+        @probe(fresh=True)
+        def elsewhere(values, factor=1):
+            import os
+            print("not the answer")
+            return {"sum": factor * sum(values), "known": "Counter" in globals(), "files": os.listdir(os.getcwd())}
+
+        got = elsewhere([1, 2], factor=3)
+        assert got["sum"] == 9 and not got["known"]
+        """,
+    "a fresh probe's error is raised": """
+        from course.probe import probe
+
+        @probe(fresh=True)
+        def fails():
+            raise ValueError("no such file")
+
+        try:
+            fails()
+        except ValueError as error:
+            assert str(error) == "no such file"
+        else:
+            raise AssertionError
+        """,
     "helpers, loops and comprehensions of the test": """
         def helper(x):
             return double(x) + 1
@@ -191,10 +217,12 @@ def test_works_in_two_kernels(name, outcome):
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_works_in_one_kernel(name):
+def test_works_in_one_kernel(name, tmp_path):
     namespace = {}
     exec(ANSWER, namespace)
-    exec(textwrap.dedent(CELLS[name]), namespace)
+    cell = tmp_path / "cell.py"  # a fresh probe reads its source, as it can in a notebook
+    cell.write_text(textwrap.dedent(CELLS[name]), "utf-8")
+    exec(compile(cell.read_text("utf-8"), str(cell), "exec"), namespace)
 
 
 @pytest.mark.parametrize("name", WRONG)
