@@ -1,0 +1,215 @@
+"""Chapter 6: its figures follow their controls, and what it says of temperature, T squared and teaching is so."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from autograder import chapters
+from course import models
+from course.data import digits
+from course.figures import distillation
+
+CHAPTER = "ch06_distillation"
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """{name: function} of the chapter's own Build and Debug answers."""
+    namespace = {"np": np, "torch": torch}
+    for exercise in chapters.exercises(chapters.read(CHAPTER)):
+        if exercise.kind in ("Build", "Debug"):
+            exec(exercise.answer.source, namespace)
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def text():
+    return " ".join(chapters.text_path(CHAPTER).read_text("utf-8").replace("\n# ", " ").split())
+
+
+@pytest.fixture(scope="module")
+def teacher_logits():
+    teacher = models.trained_mlp()
+    with torch.no_grad():
+        return teacher(digits().x_train)
+
+
+def frames(live):
+    """Every picture that the controls can show, one control after the other."""
+    seen = {live.image.value}
+    for control in live.controls.values():
+        for value in getattr(control, "options", None) or np.arange(
+            control.min, control.max + control.step / 2, control.step
+        ):
+            control.value = value
+            assert live.message.value == ""
+            seen.add(live.image.value)
+    return seen
+
+
+LOGITS = {
+    "teacher": np.array([[9.0, 4.0, -2.0, 0.0], [1.0, 1.5, 6.0, 0.0]]),
+    "student": np.array([[2.0, 3.0, 0.0, 0.0], [0.0, 1.0, 5.0, 2.0]]),
+}
+LABELS = np.array([0, 2])
+
+
+def warm(softmax):
+    return distillation.temperature(softmax, np.random.default_rng(0).random((2, 64)), LOGITS["teacher"], LABELS)
+
+
+def both_parts(softmax, entropy, kd_loss):
+    return distillation.two_parts(softmax, entropy, kd_loss, *LOGITS.values(), LABELS)
+
+
+def test_the_bars_follow_temperature_and_picture(answers):
+    live = warm(answers["softmax_with_temperature"])
+    assert "T = 1: digit 0 gets 99.32%" in live.caption.value
+    assert len(frames(live)) > 38
+    assert live.alt
+
+
+def test_the_two_parts_follow_temperature_alpha_and_picture(answers):
+    live = both_parts(*(answers[name] for name in ("softmax_with_temperature", "entropy", "kd_loss")))
+    assert len(frames(live)) > 55
+    live.controls["alpha"].value = 0.0
+    assert "soft part 0.000" in live.caption.value
+    live.controls["alpha"].value = 1.0
+    assert "hard part 0.000" in live.caption.value
+    assert live.alt
+
+
+def test_the_gradients_figure_follows_temperature_and_student():
+    limits = {"one": 2.0, "other": 1.0}
+    live = distillation.gradient_size(lambda name, T: limits[name] * T / (T + 3), limits)
+    assert "1.00 times that at T = 1 and 25% of the limit" in live.caption.value
+    assert "1/T^1.25" in live.caption.value
+    assert len(frames(live)) == len(distillation.TEMPERATURES) + 1
+    assert live.alt
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_the_measured_students_follow_temperature_and_alpha(seeds):
+    temperatures, shares = [1.0, 4.0], np.linspace(0.8, 0.9, seeds)[:, None]
+    taught = {0.5: shares + np.array([0.0, 0.02]), 1.0: shares + np.array([0.01, 0.04])}
+    live = distillation.temperature_and_alpha(temperatures, taught, shares[:, 0], pictures=60)
+    assert len(frames(live)) == 3
+    assert f"over {seeds} seeds" in live.caption.value
+    assert live.alt
+
+
+def test_each_way_to_train_has_a_row():
+    figure = distillation.students({"a": np.array([0.8, 0.9]), "b": np.array([0.9, 0.95])}, {"a"}, 0.97)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b"]
+
+
+def test_an_unanswered_function_is_named_in_the_message(answers):
+    def nothing(*_):
+        return None
+
+    softmax = answers["softmax_with_temperature"]
+    assert "returned nothing" in warm(nothing).message.value
+    assert "returned nothing" in both_parts(softmax, nothing, answers["kd_loss"]).message.value
+    assert "returned nothing" in both_parts(softmax, answers["entropy"], nothing).message.value
+
+
+def test_functions_that_return_tensors_can_be_shown(answers):
+    def softmax(logits, T):
+        return torch.softmax(torch.tensor(logits) / T, -1)
+
+    def entropy(p):
+        return torch.special.entr(torch.tensor(p)).sum(-1)
+
+    assert warm(softmax).message.value == ""
+    assert both_parts(softmax, entropy, answers["kd_loss"]).message.value == ""
+
+
+def test_temperature_keeps_the_order_and_raises_the_entropy(answers):
+    logits = np.random.default_rng(0).normal(0, 3, (50, 10))
+    softened = [answers["softmax_with_temperature"](logits, T) for T in (0.5, 1, 2, 4, 8, 100)]
+    assert all((p.argsort(1) == logits.argsort(1)).all() for p in softened)
+    entropies = np.array([answers["entropy"](p) for p in softened])
+    assert (np.diff(entropies, axis=0) > 0).all()
+    assert entropies[-1] == pytest.approx(np.full(50, np.log(10)), abs=0.01)
+
+
+def test_the_numpy_and_the_torch_loss_agree(answers):
+    generator = torch.Generator().manual_seed(0)
+    z, v = (3 * torch.randn(6, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    y = torch.tensor([0, 1, 2, 3, 4, 0])
+    p, q = (answers["softmax_with_temperature"](logits.numpy(), 3.0) for logits in (v, z))
+    by_numpy = answers["kd_loss"](p, q, functional.cross_entropy(z, y).item(), 0.6, 3.0)
+    assert by_numpy == pytest.approx(answers["distillation_loss"](z, v, y, 0.6, 3.0).item(), rel=1e-9)
+
+
+def gradient(z, v, T):
+    """Of the divergence, without T squared, by autograd in float64: (pictures, classes)."""
+    z = z.double().requires_grad_()
+    log_q, log_p = torch.log_softmax(z / T, 1), torch.log_softmax(v.double() / T, 1)
+    functional.kl_div(log_q, log_p, reduction="sum", log_target=True).backward()
+    return z.grad
+
+
+def size(z, v, T):
+    return gradient(z, v, T).norm(dim=1).mean().item()
+
+
+@pytest.fixture(scope="module")
+def untrained_logits():
+    torch.manual_seed(5)
+    with torch.no_grad():
+        return torch.nn.Sequential(torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10))(digits().x_train)
+
+
+@pytest.mark.parametrize("T", [0.5, 1, 3, 10, 100])
+def test_erratum_9_the_gradient_is_the_difference_over_T_at_every_temperature(T, untrained_logits, teacher_logits):
+    z, v = untrained_logits.double(), teacher_logits.double()
+    formula = (torch.softmax(z / T, 1) - torch.softmax(v / T, 1)) / T
+    assert torch.allclose(gradient(z, v, T), formula, atol=1e-12)
+
+
+def test_erratum_9_for_large_T_the_gradient_falls_like_one_over_T_squared(untrained_logits, teacher_logits):
+    z, v = untrained_logits, teacher_logits
+    assert size(z, v, 200) / size(z, v, 400) == pytest.approx(4, rel=0.02)
+    centred = (z - z.mean(1, keepdim=True)) - (v - v.mean(1, keepdim=True))
+    assert 400**2 * size(z, v, 400) == pytest.approx((centred.norm(dim=1) / 10).mean().item(), rel=0.02)
+
+
+def test_erratum_9_near_T_1_the_factor_over_corrects(untrained_logits, teacher_logits):
+    z, v = untrained_logits, teacher_logits
+    assert size(z, v, 1) / size(z, v, 2) < 3, "it falls by clearly less than a factor of 4"
+    assert 4 * size(z, v, 2) > 1.3 * size(z, v, 1), "so with the factor it grows"
+
+
+def test_erratum_9_the_chapter_says_both(text):
+    assert "The gradient of the soft part is $(q - p)/T$." in text
+    assert "For large $T$ it falls like $1/T^2$ and the factor $T^2$ balances it." in text
+    assert "At $T$ near 1 the factor over-corrects." in text
+    assert "arXiv:1503.02531" in text
+
+
+def student_of(seed, x, loss):
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss(model(x)).backward()
+        optimizer.step()
+    return models.accuracy(model)
+
+
+def test_a_teacher_helps_on_the_same_sixty_pictures_and_more_at_a_high_temperature(answers, teacher_logits):
+    """The chapter's experiment: three seeds, means compared with room to spare."""
+    data, loss, shares = digits(), answers["distillation_loss"], {"alone": [], "T = 1": [], "T = 8": []}
+    for seed in range(3):
+        shuffled = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed))
+        rows = torch.cat([shuffled[data.y_train[shuffled] == digit][:6] for digit in range(10)])
+        x, y, v = data.x_train[rows], data.y_train[rows], teacher_logits[rows]
+        shares["alone"].append(student_of(seed, x, lambda z, y=y: functional.cross_entropy(z, y)))
+        shares["T = 1"].append(student_of(seed, x, lambda z, y=y, v=v: loss(z, v, y, 1.0, 1.0)))
+        shares["T = 8"].append(student_of(seed, x, lambda z, y=y, v=v: loss(z, v, y, 1.0, 8.0)))
+    mean = {name: np.mean(each) for name, each in shares.items()}
+    assert mean["T = 8"] > mean["alone"] + 0.04
+    assert mean["T = 8"] > mean["T = 1"] + 0.03
