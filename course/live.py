@@ -93,6 +93,13 @@ class Live(widgets.VBox):
         self.image.value = png.getvalue()
 
 
+def returned(value):
+    """`value` of a learner's function; NotImplementedError, which a live figure shows as a message, when it is None."""
+    if value is None:
+        raise NotImplementedError("your function returned nothing; write its body, then run this cell again")
+    return value
+
+
 def _palette(frame: Image.Image) -> Image.Image:
     """The frame's own colours, and the course's colours in eight shades each for what is not in sight yet."""
     shades = [

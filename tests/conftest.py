@@ -29,6 +29,29 @@ def exercises_of():
 
 
 @pytest.fixture(scope="module")
+def answers(request, exercises_of):
+    """{name: function} of the Build and Debug answers of the chapter that the test module names as CHAPTER."""
+    namespace = {"np": np, "torch": torch}
+    for exercise in exercises_of(request.module.CHAPTER).values():
+        if exercise.kind in ("Build", "Debug"):
+            exec(exercise.answer.source, namespace)
+    return namespace
+
+
+def frames(live):
+    """Every picture that the controls can show, one control after the other."""
+    seen = {live.image.value}
+    for control in live.controls.values():
+        for value in getattr(control, "options", None) or np.arange(
+            control.min, control.max + control.step / 2, control.step
+        ):
+            control.value = value
+            assert live.message.value == ""
+            seen.add(live.image.value)
+    return seen
+
+
+@pytest.fixture(scope="module")
 def course_copy(tmp_path_factory):
     """A copy of the repository to run nbgrader in."""
     root = tmp_path_factory.mktemp("course") / "root"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import frames
 
 from autograder import chapters
 from course import models
@@ -10,16 +11,6 @@ from course.figures import lottery
 
 CHAPTER = "ch05_lottery_ticket"
 RATE, ROUNDS, EPOCHS = 0.35, 8, 12  # the chapter's own
-
-
-@pytest.fixture(scope="module")
-def answers():
-    """{name: function} of the chapter's own Build answers."""
-    namespace = {"np": np, "torch": torch}
-    for exercise in chapters.exercises(chapters.read(CHAPTER)):
-        if exercise.kind == "Build":
-            exec(exercise.answer.source, namespace)
-    return namespace
 
 
 @pytest.fixture(scope="module")
@@ -56,20 +47,6 @@ def shown_rounds(iterative_prune, rounds=ROUNDS):
         for i, name in enumerate(lottery.VARIANTS)
     }
     return lottery.rounds(iterative_prune, masks, accuracies, RATE)
-
-
-def frames(live):
-    """Every picture that the controls can show, one control after the other."""
-    seen = {live.image.value}
-    for control in live.controls.values():
-        values = getattr(control, "options", None) or np.arange(
-            control.min, control.max + control.step / 2, control.step
-        )
-        for value in values:
-            control.value = type(control.value)(value)
-            assert live.message.value == ""
-            seen.add(live.image.value)
-    return seen
 
 
 def test_the_price_follows_both_sliders(answers):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import frames
 from torch.nn import functional
 
 from autograder import chapters
@@ -11,16 +12,6 @@ from course.data import digits
 from course.figures import distillation
 
 CHAPTER = "ch06_distillation"
-
-
-@pytest.fixture(scope="module")
-def answers():
-    """{name: function} of the chapter's own Build and Debug answers."""
-    namespace = {"np": np, "torch": torch}
-    for exercise in chapters.exercises(chapters.read(CHAPTER)):
-        if exercise.kind in ("Build", "Debug"):
-            exec(exercise.answer.source, namespace)
-    return namespace
 
 
 @pytest.fixture(scope="module")
@@ -33,19 +24,6 @@ def teacher_logits():
     teacher = models.trained_mlp()
     with torch.no_grad():
         return teacher(digits().x_train)
-
-
-def frames(live):
-    """Every picture that the controls can show, one control after the other."""
-    seen = {live.image.value}
-    for control in live.controls.values():
-        for value in getattr(control, "options", None) or np.arange(
-            control.min, control.max + control.step / 2, control.step
-        ):
-            control.value = value
-            assert live.message.value == ""
-            seen.add(live.image.value)
-    return seen
 
 
 LOGITS = {

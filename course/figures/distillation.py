@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from course import style
-from course.live import Live
+from course.live import Live, returned
 
 #: Temperatures of the gradient's figure: from where T^2 is too much to where it is right.
 TEMPERATURES = [1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100]
@@ -117,8 +117,8 @@ def two_parts(
 
         def at(t: float) -> dict[str, float]:
             p, q = (_probabilities(softmax_with_temperature, logits[name], t) for name in colors)
-            values = {name: float(_returned(entropy(each))) for name, each in zip(colors, (p, q), strict=True)}
-            soft = float(_returned(kd_loss(p, q, 0.0, alpha, t)))
+            values = {name: float(returned(entropy(each))) for name, each in zip(colors, (p, q), strict=True)}
+            soft = float(returned(kd_loss(p, q, 0.0, alpha, t)))
             return values | {"soft part": soft, "hard part": float(kd_loss(p, q, hard, alpha, t)) - soft}
 
         student_at_one = _probabilities(softmax_with_temperature, logits["student"], 1.0)
@@ -284,10 +284,4 @@ def _names(labels: np.ndarray) -> list[str]:
 
 
 def _probabilities(softmax_with_temperature: Callable, logits: np.ndarray, T: float) -> np.ndarray:
-    return np.asarray(_returned(softmax_with_temperature(logits, T)))
-
-
-def _returned(value):
-    if value is None:
-        raise NotImplementedError("your function returned nothing; write its body, then run this cell again")
-    return value
+    return np.asarray(returned(softmax_with_temperature(logits, T)))

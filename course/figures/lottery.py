@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from course import style
-from course.live import Live
+from course.live import Live, returned
 
 VARIANTS = {"ticket": style.AFTER, "new weights": style.BEFORE, "shuffled mask": style.THEORY}
 _INK = LinearSegmentedColormap.from_list("ink", ["white", style.AFTER])
@@ -32,8 +32,8 @@ def cost(iterative_prune: Callable, imp_rounds: Callable, epochs: int = 100) -> 
     axes.legend(loc="upper right")
 
     def update(target_sparsity: float, prune_rate: float) -> str:
-        rounds = _returned(imp_rounds(target_sparsity, prune_rate))
-        counts = [100.0, *_returned(iterative_prune(100, prune_rate, most))]
+        rounds = returned(imp_rounds(target_sparsity, prune_rate))
+        counts = [100.0, *returned(iterative_prune(100, prune_rate, most))]
         left.set_data(range(len(counts)), counts)
         target.set_data([-0.5, most + 0.5], [100 * (1 - target_sparsity)] * 2)
         reached.set_data([rounds], [counts[rounds]])
@@ -118,7 +118,7 @@ def rounds(
         here.set_xdata([round, round])
         for dot, name in zip(dots, VARIANTS, strict=True):
             dot.set_data([round], [100 * accuracies[name][:, round].mean()])
-        promised = [total, *_returned(iterative_prune(total, prune_rate, last))][round]
+        promised = [total, *returned(iterative_prune(total, prune_rate, last))][round]
         reached = ", ".join(f"{name} {accuracies[name][:, round].mean():.1%}" for name in VARIANTS)
         return (
             f"round {round}: {left[round]:,} of {total:,} weights left ({left[round] / total:.1%}), "
@@ -139,9 +139,3 @@ def _pictures(matrices: list[np.ndarray]) -> list[np.ndarray]:
     """The first mask's ones per pixel and the first two masks, as RGBA bytes: numbers take longer to draw."""
     per_pixel = matrices[0].sum(0).reshape(8, 8)
     return [_INK(values, bytes=True) for values in (per_pixel / max(per_pixel.max(), 1), *matrices[:2])]
-
-
-def _returned(value):
-    if value is None:
-        raise NotImplementedError("your function returned nothing; write its body, then run this cell again")
-    return value

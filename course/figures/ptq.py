@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from course import style
-from course.live import Live
+from course.live import Live, returned
 
 
 def granularity(quantize_groupwise: Callable, dequantize_groupwise: Callable) -> Live:
@@ -41,10 +41,8 @@ def granularity(quantize_groupwise: Callable, dequantize_groupwise: Callable) ->
         w[16, 50] = outlier
         said = []
         for image, shape, size in zip(images, [(1, -1), w.shape, w.shape], [w.size, 128, group_size], strict=True):
-            quantized = quantize_groupwise(w.reshape(shape), bits, size)
-            w_hat = None if quantized is None else dequantize_groupwise(*quantized, size)
-            if w_hat is None:
-                raise NotImplementedError("your function returned nothing; write its body, then run this cell again")
+            quantized = returned(quantize_groupwise(w.reshape(shape), bits, size))
+            w_hat = returned(dequantize_groupwise(*quantized, size))
             error = np.abs(np.asarray(w_hat).reshape(w.shape) - w)
             image.set_data(shades[(10 + 5 * np.log10(np.clip(error, 0.0101, 0.99))).astype(int)])
             said.append(f"{np.sqrt(np.mean(error**2)):.3f}")
@@ -78,10 +76,7 @@ def ranges(calibrate: Callable, samples: np.ndarray) -> Live:
     def update(method: str, outlier: float) -> str:
         x = samples.copy()
         x[largest] *= outlier
-        found = calibrate(x, method)
-        if found is None:
-            raise NotImplementedError("your function returned nothing; write its body, then run this cell again")
-        lo, hi = (float(end) for end in found)
+        lo, hi = (float(end) for end in returned(calibrate(x, method)))
         histogram.set_data(values=np.histogram(x, edges)[0])
         for bound, end in zip(bounds, (lo, hi), strict=True):
             bound.set_xdata([end, end])

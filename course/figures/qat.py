@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from course import style
-from course.live import Live
+from course.live import Live, returned
 
 
 def straight_through(fake_quantize: Callable, ste_gradient: Callable, weights: np.ndarray) -> Live:
@@ -43,9 +43,9 @@ def straight_through(fake_quantize: Callable, ste_gradient: Callable, weights: n
 
     def update(bits: int, clip: float) -> str:
         qmax, hi = 2 ** (bits - 1) - 1, clip * absmax
-        after = _returned(fake_quantize(x, hi / qmax, 0, -qmax, qmax))
-        slope = _returned(ste_gradient(np.ones_like(x), x, -hi, hi))
-        reached = _returned(ste_gradient(np.ones_like(weights), weights, -hi, hi)) != 0
+        after = _array(fake_quantize(x, hi / qmax, 0, -qmax, qmax))
+        slope = _array(ste_gradient(np.ones_like(x), x, -hi, hi))
+        reached = _array(ste_gradient(np.ones_like(weights), weights, -hi, hi)) != 0
         stairs.set_data(x, after)
         window.set_data(x, slope)
         passed.set_data(values=np.histogram(weights[reached], edges)[0])
@@ -108,7 +108,7 @@ def gathering(fake_quantize: Callable, runs: dict[str, list[tuple]], qmax: int) 
     }
 
     def distance(values: np.ndarray) -> float:
-        return float(np.abs(values - _returned(fake_quantize(values, 1.0, 0, -qmax, qmax))).mean())
+        return float(np.abs(values - _array(fake_quantize(values, 1.0, 0, -qmax, qmax))).mean())
 
     figure = Figure(figsize=(11, 3.9), dpi=100, layout="constrained")
     histogram, curves = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -154,7 +154,7 @@ def step_gradient(lsq_scale_gradient: Callable, all_qmax: list[int]) -> Figure:
     figure = Figure(figsize=(11, 3.7), layout="constrained")
     for axes, qmax in zip(figure.subplots(1, len(all_qmax)), all_qmax, strict=True):
         x = np.linspace(-qmax - 1.5, qmax + 1.5, 401)
-        slope = [_returned(lsq_scale_gradient(np.array([v]), 1.0, -qmax, qmax, np.ones(1))) for v in x]
+        slope = [_array(lsq_scale_gradient(np.array([v]), 1.0, -qmax, qmax, np.ones(1))) for v in x]
         axes.plot(x, slope, color=style.AFTER)
         axes.set(title=f"codes {-qmax} to {qmax}", xlabel="weight / scale", xticks=range(-qmax - 1, qmax + 2))
         axes.set_ylabel("gradient of the scale")
@@ -168,8 +168,6 @@ def _once(axes) -> tuple[list, list[str]]:
     return list(unique.values()), list(unique)
 
 
-def _returned(value) -> np.ndarray:
+def _array(value) -> np.ndarray:
     """What the learner's function returned, be it an array, a tensor or a list."""
-    if value is None:
-        raise NotImplementedError("your function returned nothing; write its body, then run this cell again")
-    return np.asarray(value)
+    return np.asarray(returned(value))
