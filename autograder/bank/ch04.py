@@ -1,0 +1,809 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# ## 4.1 Sum of the survivors
+
+# %% exercise="4.1" right="the number"
+ex_4_1 = 1.5
+
+# %% exercise="4.1" right="computed with NumPy"
+w = np.array([0.5, -0.1, 0.8, -0.02, 0.3, -0.7, 0.05, 0.9])
+ex_4_1 = w[np.abs(w) >= 0.5].sum()
+
+# %% exercise="4.1" right="a torch scalar's float"
+ex_4_1 = float(torch.tensor([0.5, 0.8, -0.7, 0.9]).sum())
+
+# %% exercise="4.1" wrong="keeps the largest values, not magnitudes"
+ex_4_1 = 0.5 + 0.8 + 0.3 + 0.9
+
+# %% exercise="4.1" wrong="adds magnitudes"
+ex_4_1 = 2.9
+
+# %% exercise="4.1" wrong="sum of the pruned ones"
+ex_4_1 = 0.23
+
+# %% exercise="4.1" wrong="sum of all"
+ex_4_1 = 1.73
+
+# %% exercise="4.1" wrong="prunes five"
+ex_4_1 = 0.8 - 0.7 + 0.9
+
+# %% exercise="4.1" wrong="prunes three"
+ex_4_1 = 0.5 + 0.8 + 0.3 - 0.7 + 0.9
+
+# %% exercise="4.1" wrong="the survivors as a list"
+ex_4_1 = [0.5, 0.8, -0.7, 0.9]
+
+# %% [markdown]
+# ## 4.2 Structured or unstructured
+
+# %% exercise="4.2" right="the letter"
+ex_4_2 = "B"
+
+# %% exercise="4.2" right="small letter"
+ex_4_2 = "b"
+
+# %% exercise="4.2" wrong="a dense routine skips zeros"
+ex_4_2 = "A"
+
+# %% exercise="4.2" wrong="only the count of zeros matters"
+ex_4_2 = "C"
+
+# %% exercise="4.2" wrong="rows of zeros are noticed"
+ex_4_2 = "D"
+
+# %% [markdown]
+# ## 4.3 Theoretical speedup at 90 %
+
+# %% exercise="4.3" right="the number"
+ex_4_3 = 10
+
+# %% exercise="4.3" right="computed, with rounding noise"
+ex_4_3 = 1 / (1 - 0.9)
+
+# %% exercise="4.3" wrong="the share that is left"
+ex_4_3 = 0.1
+
+# %% exercise="4.3" wrong="divides by the share that goes"
+ex_4_3 = 1 / 0.9
+
+# %% exercise="4.3" wrong="adds what is saved to 1"
+ex_4_3 = 1.9
+
+# %% exercise="4.3" wrong="saved over left"
+ex_4_3 = 9.0
+
+# %% exercise="4.3" wrong="per cent"
+ex_4_3 = 90
+
+# %% exercise="4.3" wrong="both matrices sparse"
+ex_4_3 = 100
+
+# %% [markdown]
+# ## 4.4 Why the GPU does not get there
+
+# %% exercise="4.4" right="the letter"
+ex_4_4 = "C"
+
+# %% exercise="4.4" right="small letter with a space"
+ex_4_4 = " c"
+
+# %% exercise="4.4" wrong="additions stay"
+ex_4_4 = "A"
+
+# %% exercise="4.4" wrong="multiplies by zeros all the same"
+ex_4_4 = "B"
+
+# %% exercise="4.4" wrong="made dense before each product"
+ex_4_4 = "D"
+
+# %% [markdown]
+# ## 4.5 magnitude_prune
+
+
+# %% exercise="4.5" right="stable sort"
+def magnitude_prune(weights, sparsity):
+    if sparsity < 0 or sparsity > 1:
+        raise ValueError("sparsity must be in [0, 1]")
+    w = np.array(weights, order="C")
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    w.reshape(-1)[np.argsort(np.abs(w).reshape(-1), kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" right="plain loop with sorted"
+def magnitude_prune(weights, sparsity):
+    import math
+
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity = {sparsity}")
+    w = np.asarray(weights)
+    values = w.ravel().tolist()
+    k = math.ceil(round(sparsity * len(values), 6))
+    for i in sorted(range(len(values)), key=lambda i: abs(values[i]))[:k]:
+        values[i] = 0.0
+    return np.array(values).reshape(w.shape)
+
+
+# %% exercise="4.5" right="torch, exact fractions"
+def magnitude_prune(weights, sparsity):
+    import math
+    from fractions import Fraction
+
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = torch.as_tensor(np.array(weights)).clone()
+    k = math.ceil(Fraction(str(sparsity)) * w.numel())
+    order = torch.sort(w.abs().flatten(), stable=True).indices
+    w.view(-1)[order[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" right="threshold, then ties one by one"
+def magnitude_prune(weights, sparsity):
+    if sparsity < 0 or sparsity > 1:
+        raise ValueError("sparsity outside 0..1")
+    w = np.asarray(weights, dtype=float)
+    flat, n = np.abs(w).ravel(), w.size
+    k = -int(-round(sparsity * n, 8) // 1)
+    if k == 0:
+        return w.copy()
+    threshold = np.partition(flat, k - 1)[k - 1]
+    below = flat < threshold
+    ties = np.flatnonzero(flat == threshold)[: k - below.sum()]
+    below[ties] = True
+    return w * ~below.reshape(w.shape)
+
+
+# %% exercise="4.5" wrong="prunes by value, not magnitude"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    w.reshape(-1)[np.argsort(w, axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="prunes the largest"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    w.reshape(-1)[np.argsort(-np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="keeps the share instead of pruning it"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights)
+    k = w.size - int(np.ceil(sparsity * w.size - 1e-9))
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="rounds down"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights)
+    k = int(sparsity * w.size)
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="rounds to the nearest"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights)
+    k = round(sparsity * w.size)
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="rounds rounding noise up"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights)
+    k = int(np.ceil(sparsity * w.size))
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="threshold takes all ties"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.asarray(weights, dtype=float)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    if k == 0:
+        return w.copy()
+    return np.where(np.abs(w) <= np.sort(np.abs(w), axis=None)[k - 1], 0, w)
+
+
+# %% exercise="4.5" wrong="threshold keeps all ties"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.asarray(weights, dtype=float)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    if k == w.size:
+        return np.zeros_like(w)
+    return np.where(np.abs(w) < np.sort(np.abs(w), axis=None)[k], 0, w)
+
+
+# %% exercise="4.5" wrong="ties: later positions first"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights)
+    flat = w.reshape(-1)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    flat[w.size - 1 - np.argsort(np.abs(flat[::-1]), kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="a sort that is not stable"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None)[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="a quantile, interpolated"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.asarray(weights, dtype=float)
+    return np.where(np.abs(w) < np.quantile(np.abs(w), sparsity), 0, w)
+
+
+# %% exercise="4.5" wrong="sparsity times the largest weight as threshold"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.asarray(weights, dtype=float)
+    return np.where(np.abs(w) < sparsity * np.abs(w).max(), 0, w)
+
+
+# %% exercise="4.5" wrong="prunes k more beside the zeros"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights, dtype=float)
+    flat = w.reshape(-1)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    alive = np.flatnonzero(flat)
+    flat[alive[np.argsort(np.abs(flat[alive]), kind="stable")[:k]]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="each row on its own"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights, dtype=float)
+    k = int(np.ceil(sparsity * w.shape[-1] - 1e-9))
+    order = np.argsort(np.abs(w), axis=-1, kind="stable")[..., :k]
+    np.put_along_axis(w, order, 0, axis=-1)
+    return w
+
+
+# %% exercise="4.5" wrong="returns the mask"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.asarray(weights)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    mask = np.ones(w.size)
+    mask[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return mask.reshape(w.shape)
+
+
+# %% exercise="4.5" wrong="flattens"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights).ravel()
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    w[np.argsort(np.abs(w), kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="writes into its input"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.asarray(weights)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="accepts nonsense"
+def magnitude_prune(weights, sparsity):
+    w = np.array(weights)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[: max(k, 0)]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="an error that names no argument"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("must be a share")
+    w = np.array(weights)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% [markdown]
+# ## 4.6 Order of the steps
+
+# %% exercise="4.6" right="a list"
+ex_4_6 = ["train", "score", "mask", "apply", "finetune"]
+
+# %% exercise="4.6" right="a tuple, capitals"
+ex_4_6 = ("Train", "Score", "Mask", "Apply", "Finetune")
+
+# %% exercise="4.6" wrong="scores untrained weights"
+ex_4_6 = ["score", "mask", "apply", "train", "finetune"]
+
+# %% exercise="4.6" wrong="fine-tunes before it prunes"
+ex_4_6 = ["train", "finetune", "score", "mask", "apply"]
+
+# %% exercise="4.6" wrong="applies after fine-tuning"
+ex_4_6 = ["train", "score", "mask", "finetune", "apply"]
+
+# %% exercise="4.6" wrong="mask before scores"
+ex_4_6 = ["train", "mask", "score", "apply", "finetune"]
+
+# %% exercise="4.6" wrong="applies before there is a mask"
+ex_4_6 = ["train", "score", "apply", "mask", "finetune"]
+
+# %% exercise="4.6" wrong="leaves one out"
+ex_4_6 = ["train", "score", "mask", "apply"]
+
+# %% exercise="4.6" wrong="one string"
+ex_4_6 = "train score mask apply finetune"
+
+# %% [markdown]
+# ## L4.7 prune_neurons
+
+
+# %% exercise="L4.7" right="NumPy take"
+def prune_neurons(w1, b1, w2, keep):
+    w1, b1, w2, keep = map(np.asarray, (w1, b1, w2, keep))
+    if len(b1) != len(w1):
+        raise ValueError("b1 does not fit w1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2 does not fit w1")
+    if keep.min() < 0 or keep.max() >= len(w1) or len(np.unique(keep)) != len(keep):
+        raise ValueError("keep")
+    return np.take(w1, keep, axis=0), np.take(b1, keep), np.take(w2, keep, axis=1)
+
+
+# %% exercise="L4.7" right="plain lists"
+def prune_neurons(w1, b1, w2, keep):
+    n = len(w1)
+    if len(b1) != n:
+        raise ValueError(f"b1 has {len(b1)} entries, w1 {n} rows")
+    if any(len(row) != n for row in w2):
+        raise ValueError(f"w2 needs {n} columns")
+    seen = set()
+    for i in keep:
+        if i < 0 or i >= n or i in seen:
+            raise ValueError(f"keep: {i}")
+        seen.add(i)
+    return [list(w1[i]) for i in keep], [b1[i] for i in keep], [[row[i] for i in keep] for row in w2]
+
+
+# %% exercise="L4.7" right="torch"
+def prune_neurons(w1, b1, w2, keep):
+    w1, b1, w2 = (torch.as_tensor(part) for part in (w1, b1, w2))
+    keep = torch.as_tensor(np.asarray(keep), dtype=torch.long)
+    if b1.shape != w1.shape[:1]:
+        raise ValueError("shape of b1")
+    if w2.shape[1] != w1.shape[0]:
+        raise ValueError("shape of w2")
+    if (keep < 0).any() or (keep >= len(w1)).any() or len(keep.unique()) < len(keep):
+        raise ValueError("keep holds nonsense")
+    return [w1[keep].clone(), b1[keep].clone(), w2[:, keep].clone()]
+
+
+# %% exercise="L4.7" right="a selection matrix"
+def prune_neurons(w1, b1, w2, keep):
+    w1, b1, w2, keep = np.asarray(w1), np.asarray(b1), np.asarray(w2), list(keep)
+    if b1.shape != (w1.shape[0],):
+        raise ValueError("b1")
+    if w2.shape[1:] != (w1.shape[0],):
+        raise ValueError("w2")
+    if len(set(map(int, keep))) != len(keep) or min(keep) < 0 or max(keep) >= w1.shape[0]:
+        raise ValueError("keep")
+    select = np.eye(w1.shape[0])[keep]
+    return select @ w1, select @ b1, w2 @ select.T
+
+
+# %% exercise="L4.7" wrong="sets to zero and keeps the shape"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(map(int, keep))) < len(keep):
+        raise ValueError("keep")
+    mask = np.zeros(len(w1))
+    mask[list(keep)] = 1
+    return w1 * mask[:, None], b1 * mask, w2 * mask
+
+
+# %% exercise="L4.7" wrong="forgets the columns of w2"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    keep = list(map(int, keep))
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    return w1[keep], b1[keep], w2
+
+
+# %% exercise="L4.7" wrong="takes rows of w2"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    keep = list(map(int, keep))
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    return w1[keep], b1[keep], w2[keep]
+
+
+# %% exercise="L4.7" wrong="takes columns of w1"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    keep = list(map(int, keep))
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    return w1[:, keep], b1[keep], w2[:, keep]
+
+
+# %% exercise="L4.7" wrong="removes what it should keep"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    keep = list(map(int, keep))
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    return np.delete(w1, keep, 0), np.delete(b1, keep), np.delete(w2, keep, 1)
+
+
+# %% exercise="L4.7" wrong="forgets the bias"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    keep = list(map(int, keep))
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    return w1[keep], np.zeros(len(keep)), w2[:, keep]
+
+
+# %% exercise="L4.7" wrong="ignores the order of keep in w2"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    keep = list(map(int, keep))
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    return w1[keep], b1[keep], w2[:, sorted(keep)]
+
+
+# %% exercise="L4.7" wrong="writes into w2"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    keep = list(map(int, keep))
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    small = w2[:, keep]
+    w2[:, [i for i in range(len(w1)) if i not in keep]] = 0
+    return w1[keep], b1[keep], small
+
+
+# %% exercise="L4.7" wrong="accepts a negative index"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    keep = list(map(int, keep))
+    if max(keep) >= len(w1) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    return w1[keep], b1[keep], w2[:, keep]
+
+
+# %% exercise="L4.7" wrong="accepts nonsense"
+def prune_neurons(w1, b1, w2, keep):
+    keep = list(map(int, keep))
+    return w1[keep], b1[keep], w2[:, keep]
+
+
+# %% [markdown]
+# ## L4.8 mask_2_4
+
+
+# %% exercise="L4.8" right="sort in groups"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4 != 0:
+        raise ValueError("the last axis of w must be divisible by 4")
+    ranks = np.argsort(np.argsort(np.abs(w).reshape(-1, 4), axis=1, kind="stable"), axis=1)
+    return (ranks >= 2).astype(int).reshape(w.shape)
+
+
+# %% exercise="L4.8" right="plain loop"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError(f"w has shape {w.shape}")
+    flat, mask = w.ravel(), np.ones(w.size)
+    for start in range(0, w.size, 4):
+        for i in sorted(range(start, start + 4), key=lambda i: abs(flat[i]))[:2]:
+            mask[i] = 0
+    return mask.reshape(w.shape)
+
+
+# %% exercise="L4.8" right="torch, boolean"
+def mask_2_4(w):
+    w = torch.as_tensor(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w: last axis")
+    groups = w.abs().reshape(-1, 4)
+    order = torch.sort(groups, dim=1, stable=True).indices
+    mask = torch.ones(groups.shape, dtype=torch.bool).scatter(1, order[:, :2], False)
+    return mask.reshape(w.shape)
+
+
+# %% exercise="L4.8" right="pairwise comparisons"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    a = np.abs(w).reshape(*w.shape[:-1], -1, 4)
+    later = np.arange(4)[None, :] > np.arange(4)[:, None]
+    beaten = (a[..., None, :] > a[..., :, None]) | ((a[..., None, :] == a[..., :, None]) & later)
+    return (beaten.sum(-1) < 2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="largest values, not magnitudes"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    ranks = np.argsort(np.argsort(w.reshape(-1, 4), axis=1, kind="stable"), axis=1)
+    return (ranks >= 2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="half of the whole array"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    mask = np.ones(w.size, dtype=bool)
+    mask[np.argsort(np.abs(w), axis=None, kind="stable")[: w.size // 2]] = False
+    return mask.reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="the smallest two"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    ranks = np.argsort(np.argsort(np.abs(w).reshape(-1, 4), axis=1, kind="stable"), axis=1)
+    return (ranks < 2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="ties: keeps the earlier"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    ranks = np.argsort(np.argsort(-np.abs(w).reshape(-1, 4), axis=1, kind="stable"), axis=1)
+    return (ranks < 2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="a threshold that keeps all ties"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    groups = np.abs(w).reshape(-1, 4)
+    return (groups >= np.sort(groups, axis=1)[:, 2:3]).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="one of every two"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    pairs = np.abs(w).reshape(-1, 2)
+    return np.stack([pairs[:, 0] > pairs[:, 1], pairs[:, 0] <= pairs[:, 1]], 1).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="groups along the first axis"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    groups = np.abs(w.T).reshape(-1, 4) if w.size % 4 == 0 else np.abs(w)
+    ranks = np.argsort(np.argsort(groups, axis=1, kind="stable"), axis=1)
+    return (ranks >= 2).reshape(w.T.shape).T
+
+
+# %% exercise="L4.8" wrong="strided groups: columns i, i + n/4, ..."
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    groups = np.swapaxes(np.abs(w).reshape(*w.shape[:-1], 4, -1), -1, -2)
+    ranks = np.argsort(np.argsort(groups, axis=-1, kind="stable"), axis=-1)
+    return np.swapaxes(ranks >= 2, -1, -2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="returns the pruned weights"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    ranks = np.argsort(np.argsort(np.abs(w).reshape(-1, 4), axis=1, kind="stable"), axis=1)
+    return w * (ranks >= 2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="only checks the size, not the last axis"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.size % 4:
+        raise ValueError("w")
+    ranks = np.argsort(np.argsort(np.abs(w).reshape(-1, 4), axis=1, kind="stable"), axis=1)
+    return (ranks >= 2).reshape(w.shape)
+
+
+# %% [markdown]
+# ## L4.9 wanda_scores
+
+
+# %% exercise="L4.9" right="NumPy norm"
+def wanda_scores(w, x):
+    w, x = np.asarray(w), np.asarray(x)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x does not fit w")
+    return np.abs(w) * np.linalg.norm(x, axis=0)
+
+
+# %% exercise="L4.9" right="plain loop"
+def wanda_scores(w, x):
+    if len(x[0]) != len(w[0]):
+        raise ValueError(f"x has {len(x[0])} columns, w {len(w[0])}")
+    norms = [sum(float(row[j]) ** 2 for row in x) ** 0.5 for j in range(len(x[0]))]
+    return [[abs(float(value)) * norm for value, norm in zip(row, norms)] for row in w]
+
+
+# %% exercise="L4.9" right="torch in float32"
+def wanda_scores(w, x):
+    w, x = (torch.as_tensor(part, dtype=torch.float32) for part in (w, x))
+    if w.shape[1] != x.shape[1]:
+        raise ValueError("columns of x")
+    return w.abs() * x.pow(2).sum(0).sqrt()
+
+
+# %% exercise="L4.9" right="einsum"
+def wanda_scores(w, x):
+    w, x = np.asarray(w, dtype=float), np.asarray(x, dtype=float)
+    if w.shape[1] != x.shape[1]:
+        raise ValueError("x")
+    return np.abs(w) @ np.diag(np.sqrt(np.einsum("sj,sj->j", x, x)))
+
+
+# %% exercise="L4.9" wrong="forgets the magnitude"
+def wanda_scores(w, x):
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return w * np.linalg.norm(x, axis=0)
+
+
+# %% exercise="L4.9" wrong="norm over the inputs of each sample"
+def wanda_scores(w, x):
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return np.abs(w) * np.linalg.norm(x, axis=1)[: w.shape[1]]
+
+
+# %% exercise="L4.9" wrong="no root"
+def wanda_scores(w, x):
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return np.abs(w) * (x**2).sum(0)
+
+
+# %% exercise="L4.9" wrong="mean over the samples"
+def wanda_scores(w, x):
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return np.abs(w) * np.sqrt((x**2).mean(0))
+
+
+# %% exercise="L4.9" wrong="sum of magnitudes instead of the 2-norm"
+def wanda_scores(w, x):
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return np.abs(w) * np.abs(x).sum(0)
+
+
+# %% exercise="L4.9" wrong="one norm of all of x"
+def wanda_scores(w, x):
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return np.abs(w) * np.linalg.norm(x)
+
+
+# %% exercise="L4.9" wrong="ignores the input"
+def wanda_scores(w, x):
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return np.abs(w)
+
+
+# %% exercise="L4.9" wrong="the output instead of the weight"
+def wanda_scores(w, x):
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return np.abs(x @ w.T).sum(0)[:, None] * np.ones(w.shape)
+
+
+# %% exercise="L4.9" wrong="broadcasts an x that does not fit"
+def wanda_scores(w, x):
+    w, x = np.asarray(w), np.asarray(x)
+    norms = np.sqrt((x**2).sum(0))
+    if len(norms) not in (1, w.shape[1]):
+        raise ValueError("x")
+    return np.abs(w) * norms
+
+
+# %% exercise="L4.9" wrong="writes into w"
+def wanda_scores(w, x):
+    w, x = np.asarray(w), np.asarray(x)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if w.dtype != float:
+        w = w.astype(float)
+    np.abs(w, out=w)
+    w *= np.linalg.norm(x, axis=0)
+    return w
