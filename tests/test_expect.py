@@ -82,6 +82,8 @@ def test_refusals():
     expect.refuses(refuses_bits, 0, naming="bits", of="bits = 0")
     with refused("does not name scale"):
         expect.refuses(refuses_bits, 0, naming="scale", of="scale = 0")
+    with refused("does not name b"):
+        expect.refuses(refuses_bits, 0, naming="b", of="b = 0")
     with refused("should raise ValueError naming bits, it returned 3"):
         expect.refuses(lambda bits: 3, 0, naming="bits", of="bits = 0")
     with refused("it raised ZeroDivisionError"):

@@ -1,0 +1,1115 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Chapter 7 · Low rank and LoRA
+#
+# One matrix of a large language model is 4096 x 4096. That is 16.8 million numbers. How many does it need?
+#
+# The question has two sides. You can ask it of the matrix itself: how few numbers store it? And you can ask it of a
+# change: the model shall learn a new kind of text, so how few numbers must you train? The answers differ, and by the end
+# of this chapter you have measured both on the same model.
+#
+# How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "setup", "grade": false, "locked": true, "solution": false, "task": false} tags=["setup"]
+from course import ready
+
+ready(7)
+
+# %%
+import copy
+import time
+
+import numpy as np
+import torch
+from torch.nn import functional
+from tqdm.auto import tqdm
+
+from course import GRADING, tinygpt
+from course.figures import low_rank as draw
+
+# %% [markdown]
+# ## 1. Two thin matrices for a wide one
+#
+# A multiplication table is a full matrix, and yet two short lists hold all of it:
+
+# %%
+print(f"4096 x 4096 is {4096**2 / 1e6:.1f} million numbers, {4096**2 * 2 / 1e6:.1f} MB in FP16")
+column, row = np.arange(1, 513).reshape(-1, 1), np.arange(1, 513).reshape(1, -1)
+table = np.array([[i * j for j in range(1, 513)] for i in range(1, 513)])
+print(f"table: {table.size:,} numbers; column and row: {column.size + row.size:,}")
+print("largest error of column @ row:", np.abs(table - column @ row).max())
+
+# %% [markdown]
+# One column times one row is a matrix of *rank* 1. The sum of $r$ such products has rank $r$ at most, and you can write
+# the sum as one product of two thin matrices:
+#
+# $$\underbrace{W}_{m \times n} \approx \underbrace{U}_{m \times r}\, \underbrace{V}_{r \times n} .$$
+#
+# Storing $U$ and $V$ instead of $W$ pays as long as they hold fewer numbers. The rank at which both hold the same is the
+# *break-even rank*.
+
+# %% [markdown]
+# ### Exercise 7.1 · Derive · 1 point
+#
+# What is the break-even rank of a 4096 x 4096 matrix?
+#
+# Give a number, to within 1 %. For comparison: for a 1000 x 250 matrix it is 200.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_7_1", "grade": false, "locked": false, "solution": true, "task": false}
+ex_7_1 = None
+### BEGIN SOLUTION
+# hint: Count the numbers in U and in V at rank r, and set their sum equal to the numbers in W.
+ex_7_1 = 4096 * 4096 / (4096 + 4096)
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_7_1", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("7.1", ex_7_1)
+### BEGIN HIDDEN TESTS
+expect.number(
+    ex_7_1,
+    next(rank for rank in range(1, 4097) if rank * 4096 + 4096 * rank >= 4096**2),
+    traps={
+        4096: "that counts one of the two thin matrices; both are stored",
+        1024: "U holds 4096 r numbers and V holds as many, not twice as many",
+        64: "that is the square root of 4096; count the numbers in U and V instead",
+        4096**2: "that is how many numbers W holds; the rank is asked for",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Below that rank the two thin matrices are smaller, and multiplying by them is less work too. Above it you pay more for
+# less:
+
+# %%
+for rank in [16, 512, 2048, 3000]:
+    numbers = 4096 * rank + rank * 4096
+    print(f"rank {rank:>4}: {numbers / 1e6:>5.2f} M numbers, {numbers / 4096**2:.2f} of the matrix")
+
+# %% [markdown]
+# ## 2. Change a matrix without touching it
+#
+# Now the other side. A model of 7 billion parameters shall learn the language of contracts. Full fine-tuning trains every
+# number: it holds a gradient and the two running averages of Adam for each, and it leaves you with a second copy of the
+# whole model.
+
+# %%
+print(f"weights in FP16: {7e9 * 2 / 1e9:.0f} GB for every task you adapt to")
+print(f"gradient and Adam's two averages in FP32: {7e9 * 3 * 4 / 1e9:.0f} GB while you train")
+
+# %% [markdown]
+# *LoRA*, low-rank adaptation (Hu et al., 2021), leaves the matrix $W$ as it is and learns a change of low rank beside it:
+#
+# $$y = W x + \frac{\alpha}{r}\, B\,(A\,x), \qquad A: r \times \text{in}, \quad B: \text{out} \times r .$$
+#
+# $W$ is *frozen*: no gradient, no Adam averages. Only $A$ and $B$ train. $A$ starts random and $B$ starts at zero. The
+# factor $\alpha / r$ keeps the change about as large when you try another rank.
+#
+# In some code you will find $AB$, with $B$ still the factor of zeros. It is the same thing transposed, written for rows:
+# $x A B$ instead of $B A x$. In this chapter it is always $B A$, with $A$ of shape $(r, \text{in})$.
+
+# %% [markdown]
+# ### Exercise 7.2 · Derive · 1 point
+#
+# The model has 7 B parameters, of width $d = 4096$. You adapt 4 matrices of $d \times d$ in each of its 32 layers, with
+# rank 16. How many percent of 7 B are the numbers that train?
+#
+# Give the percentage, to within 1 %. For comparison: with 2 matrices in each layer and rank 8 it is 0.0599.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_7_2", "grade": false, "locked": false, "solution": true, "task": false}
+ex_7_2 = None
+### BEGIN SOLUTION
+# hint: How many numbers do A and B hold together, for one matrix? How many matrices are there in all layers?
+ex_7_2 = 100 * (4 * 32) * (2 * 4096 * 16) / 7e9
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_7_2", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("7.2", ex_7_2)
+### BEGIN HIDDEN TESTS
+import torch
+
+a, b = torch.empty(16, 4096, device="meta"), torch.empty(4096, 16, device="meta")
+trains = sum(a.numel() + b.numel() for layer in range(32) for matrix in range(4))
+expect.number(
+    ex_7_2,
+    trains / 7_000_000_000 * 100,
+    traps={
+        trains / 7e9: "that is the share; the percentage is asked for",
+        trains / 2 / 7e9 * 100: "that counts only one of A and B",
+        trains / 4 / 7e9 * 100: "that is one matrix in each layer; four are adapted",
+        trains / 32 / 7e9 * 100: "that is one layer; there are 32",
+        trains: "that is how many numbers train; give them in percent of 7 B",
+        100 - trains / 7e9 * 100: "that is the share that stays frozen",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# All 128 adapters together, beside one of the 128 matrices:
+
+# %%
+adapters = sum(matrix.size for _ in range(4 * 32) for matrix in (np.empty((16, 4096)), np.empty((4096, 16))))
+print(f"all adapters {adapters:,} numbers, one matrix {4096**2:,}; all adapters in FP16: {adapters * 2 / 1e6:.1f} MB")
+
+# %% [markdown]
+# ### Exercise 7.3 · Trace · 1 point
+#
+# $A$ starts random and $B$ starts at zero. Why does one factor start at zero?
+#
+# - **A** A factor of zeros need not be stored, so the adapter is half as large.
+# - **B** No gradient reaches $W$ through a zero, so it keeps $W$ frozen.
+# - **C** $BA$ is zero, so the model starts exactly where it was; and because $A$ is not zero, $B$ can still learn.
+# - **D** With two random factors the gradients would be zero, so nothing could be learned.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_7_3", "grade": false, "locked": false, "solution": true, "task": false}
+ex_7_3 = None
+### BEGIN SOLUTION
+# hint: What does the layer compute before the first step? The gradient of B contains A, that of A contains B.
+ex_7_3 = "C"
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_7_3", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("7.3", ex_7_3)
+### BEGIN HIDDEN TESTS
+expect.choice(
+    ex_7_3,
+    "C",
+    because={
+        "A": "B is zero only before the first step; what you ship is the trained B",
+        "B": "W is frozen because its gradient is turned off; the path from y to W does not go through B",
+        "D": "two random factors learn; ask where the model then starts",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Try all four starts on a small layer whose right answer is known: the target is $W$ plus a change of rank 2.
+
+# %%
+generator = torch.Generator().manual_seed(0)
+base, x = torch.randn(32, 32, generator=generator), torch.randn(256, 32, generator=generator)
+change = torch.randn(32, 2, generator=generator) @ torch.randn(2, 32, generator=generator) / 4
+target = x @ (base + change).T
+
+
+def adapt(a, b, steps=20 if GRADING else 300):
+    """Loss before the first step and after the last; trains a (r, 32) and b (32, r) in place."""
+    optimizer = torch.optim.Adam([a.requires_grad_(), b.requires_grad_()], lr=0.02)
+    losses = []
+    for _ in range(steps + 1):
+        loss = functional.mse_loss(x @ base.T + x @ a.T @ b.T, target)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return losses[0], losses[-1]
+
+
+a, b = torch.randn(2, 32, generator=generator) / 4, torch.randn(32, 2, generator=generator) / 4
+print(f"loss of the untouched layer: {functional.mse_loss(x @ base.T, target).item():.4f}")
+for name, start in {
+    "A random, B zero": (a.clone(), torch.zeros(32, 2)),
+    "A zero, B random": (torch.zeros(2, 32), b.clone()),
+    "both random": (a.clone(), b.clone()),
+    "both zero": (torch.zeros(2, 32), torch.zeros(32, 2)),
+}.items():
+    first, last = adapt(*start)
+    print(f"{name:17} starts at {first:.4f}, ends at {last:.4f}")
+
+# %% [markdown]
+# One zero, whichever, starts at the untouched layer and learns. Two random factors start somewhere else: on a large model
+# that means damage before the first step. Two zeros start right and stay there, because each factor's gradient contains
+# the other factor.
+#
+# ## 3. What a rank keeps
+#
+# Is rank 16 enough? For a matrix that you have, its *singular values* tell. Every matrix is a sum of rank-1 pieces,
+#
+# $$W = s_1 u_1 v_1^T + s_2 u_2 v_2^T + \dots, \qquad s_1 \ge s_2 \ge \dots \ge 0 ,$$
+#
+# where the $u_i$ have length 1 and are perpendicular to each other, and so are the $v_i$. This is the *singular value
+# decomposition*, SVD. The sum of all squared entries of $W$ is its *energy*, and because the pieces are perpendicular it
+# is $s_1^2 + s_2^2 + \dots$. If you keep the first $r$ pieces, you keep
+#
+# $$\frac{s_1^2 + \dots + s_r^2}{s_1^2 + s_2^2 + \dots}$$
+#
+# of the energy.
+
+# %% [markdown]
+# ### Exercise 7.4 · Derive · 1 point
+#
+# A matrix has the singular values 10, 5, 2, 1, 0.5, 0.1, 0.05 and 0.01. How many percent of its energy do the first four
+# keep?
+#
+# Give the percentage, to within 1 %. For comparison: the first one alone keeps 76.77.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_7_4", "grade": false, "locked": false, "solution": true, "task": false}
+ex_7_4 = None
+### BEGIN SOLUTION
+# hint: Energy is made of squares. Check your rule with the first value alone.
+values = [10, 5, 2, 1, 0.5, 0.1, 0.05, 0.01]
+ex_7_4 = 100 * sum(s**2 for s in values[:4]) / sum(s**2 for s in values)
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_7_4", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("7.4", ex_7_4)
+### BEGIN HIDDEN TESTS
+import numpy as np
+
+values = np.diag([10, 5, 2, 1, 0.5, 0.1, 0.05, 0.01])
+kept = np.diag([10, 5, 2, 1, 0, 0, 0, 0])
+share = (np.linalg.norm(kept) / np.linalg.norm(values)) ** 2
+expect.number(
+    ex_7_4,
+    100 * share,
+    traps={
+        100 * kept.sum() / values.sum(): "that adds up the singular values; energy adds up their squares",
+        share: "that is the share; the percentage is asked for",
+        100 * (1 - share): "that is what the other four keep",
+        50: "that is four of eight values; they are not of the same size",
+        100 * 100 / 130.2626: "that is the first value alone",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# The squares are why so few pieces carry so much:
+
+# %%
+squares = np.array([10, 5, 2, 1, 0.5, 0.1, 0.05, 0.01]) ** 2
+print("first 1, 2, 3 ... of the eight keep (%):", np.round(100 * squares.cumsum() / squares.sum(), 2))
+print(f"the first four: {squares[:4].sum():g} of {squares.sum():g}, {100 * squares[:4].sum() / squares.sum():.4f} %")
+
+# %% [markdown]
+# With two decimals that is 99.80 %. Where you read 99.79 %, it was cut off and not rounded.
+#
+# For a change that nobody has trained yet there are no singular values to look at. That it needs a low rank only is
+# LoRA's bet. You will check it in section 6.
+#
+# ## 4. Count and order
+#
+# ### Exercise 7.5 · Build · 2 points
+#
+# How many numbers train? Write `lora_params(d, r, num_matrices)` for `num_matrices` square matrices of $d \times d$, each
+# with its own $A$ and $B$ of rank $r$.
+#
+# All three are whole numbers. Raise `ValueError`, with the argument's name in the message, when one of them is less
+# than 1.
+#
+# Example: `lora_params(128, 8, 16)` is 32768.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_7_5", "grade": false, "locked": false, "solution": true, "task": false}
+def lora_params(d, r, num_matrices):
+    """Return how many numbers train when num_matrices d x d matrices each get a LoRA adapter of rank r."""
+    ### BEGIN SOLUTION
+    for name, value in [("d", d), ("r", r), ("num_matrices", num_matrices)]:
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    return 2 * d * r * num_matrices
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_7_5", "grade": true, "locked": true, "solution": false, "task": false, "points": 2}
+from course import expect
+from course.check import passed
+
+expect.array(lora_params(128, 8, 16), 32768, "lora_params(128, 8, 16)")
+expect.array(lora_params(10, 1, 1), 20, "lora_params(10, 1, 1)")
+passed("7.5")
+### BEGIN HIDDEN TESTS
+import torch
+
+for d, r, num_matrices in [
+    (128, 8, 16),
+    (3, 2, 5),
+    (64, 64, 1),
+    (4096, 16, 128),
+    (12288, 4, 192),
+    (1, 1, 1),
+    (7, 3, 2),
+]:
+    with torch.device("meta"):
+        adapters = [
+            torch.nn.Sequential(torch.nn.Linear(d, r, bias=False), torch.nn.Linear(r, d, bias=False))
+            for _ in range(num_matrices)
+        ]
+    counted = sum(parameter.numel() for parameter in torch.nn.ModuleList(adapters).parameters())
+    expect.array(lora_params(d, r, num_matrices), counted, f"lora_params({d}, {r}, {num_matrices})")
+expect.refuses(lora_params, 0, 8, 16, naming="d", of="d = 0")
+expect.refuses(lora_params, 128, 0, 16, naming="r", of="r = 0")
+expect.refuses(lora_params, 128, 8, 0, naming="num_matrices", of="num_matrices = 0")
+expect.refuses(lora_params, -128, -8, 16, naming="d", of="d = -128, r = -8")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Hu et al. adapted GPT-3, which has 175 B parameters, 96 layers and width 12288, and gave themselves a budget of 18 M
+# numbers: two matrices in each layer with rank 4. With your function:
+
+# %%
+trains = lora_params(12288, 4, 2 * 96)
+print(f"{trains:,} numbers, {trains / 175e9:.4%} of the model, {trains * 2 / 1e6:.0f} MB in FP16")
+
+# %% [markdown]
+# ### Exercise 7.6 · Design · 1 point
+#
+# Put the steps of an adaptation in order. The five keys:
+#
+# - `deploy`: ship matrices of the old shape, so that nothing is slower than before.
+# - `freeze`: turn off the gradient of every parameter that the model has.
+# - `init`: put a random $A$ and a zero $B$ beside each matrix that is to be adapted.
+# - `merge`: add $\frac{\alpha}{r} B A$ to $W$.
+# - `train`: let the optimizer take its steps on the new text.
+#
+# Answer with a list such as `ex_7_6 = ["deploy", "freeze", "init", "merge", "train"]`.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_7_6", "grade": false, "locked": false, "solution": true, "task": false}
+ex_7_6 = None
+### BEGIN SOLUTION
+# hint: freeze reaches every parameter that is there. What must not be there yet? What does merge need from train?
+ex_7_6 = ["freeze", "init", "train", "merge", "deploy"]
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_7_6", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("7.6", ex_7_6)
+### BEGIN HIDDEN TESTS
+expect.order(
+    ex_7_6,
+    ["freeze", "init", "train", "merge", "deploy"],
+    why="what freeze finds is frozen, train moves what init put there, merge adds what train found, deploy ships the sum",
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Three orders on the small layer of section 2. The loss is that of the matrix that is shipped.
+
+
+# %%
+def shipped(order):
+    """Loss of the deployed matrix when the steps run in this order."""
+    weight, a, b, frozen = base.clone(), None, None, set()
+    for step in order:
+        if step == "freeze":
+            frozen = {"W"} if a is None else {"W", "A", "B"}
+        elif step == "init":
+            rng = torch.Generator().manual_seed(1)
+            a, b = torch.randn(2, 32, generator=rng) / 4, torch.zeros(32, 2)
+        elif step == "train" and "A" not in frozen:
+            adapt(a, b)
+        elif step == "merge":
+            weight = weight + b.detach() @ a.detach()
+    return functional.mse_loss(x @ weight.T, target).item()
+
+
+print(f"untouched layer: {functional.mse_loss(x @ base.T, target).item():.4f}")
+for order in ["freeze init train merge", "init freeze train merge", "freeze init merge train"]:
+    print(f"{order}: {shipped(order.split()):.4f}")
+
+# %% [markdown]
+# Freeze too late and the adapters are frozen with the rest. Merge too early and you add a zero. Both ship the model that
+# you had.
+#
+# ## 5. The best approximation of each rank
+#
+# Of all matrices of rank $r$, which is nearest to $W$? The first $r$ pieces of the SVD. That is the theorem of Eckart and
+# Young (1936), and it says how large the error is: the squared error, summed over all entries, is
+# $s_{r+1}^2 + s_{r+2}^2 + \dots$, the energy of the pieces you left out.
+#
+# NumPy finds the pieces: `u, s, vt = np.linalg.svd(w, full_matrices=False)` returns the $u_i$ as *columns* of `u`, the
+# $s_i$ in `s`, largest first, and the $v_i^T$ as *rows* of `vt`.
+#
+# ### Lab L7.7 · Build · 3 points
+#
+# Write `truncated_svd(w, r)` for a matrix `w` of shape $(m, n)$. Return two arrays `(u, v)` of shapes $(m, r)$ and
+# $(r, n)$ whose product `u @ v` is the best rank-$r$ approximation of `w`. Where you put the singular values is up to
+# you, as long as the product is right.
+#
+# `w` stays as it is. Raise `ValueError`, with the argument's name in the message, when `r` is not between 1 and the
+# smaller of $m$ and $n$, or when `w` does not have two dimensions.
+#
+# Example: for `w = [[3.0, 0.0], [0.0, 1.0]]` and `r = 1` the product is `[[3.0, 0.0], [0.0, 0.0]]`.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L7_7", "grade": false, "locked": false, "solution": true, "task": false}
+def truncated_svd(w, r):
+    """Return (u, v), of shapes (m, r) and (r, n), whose product is the best rank-r approximation of w (m, n)."""
+    ### BEGIN SOLUTION
+    w = np.asarray(w)
+    if w.ndim != 2:
+        raise ValueError(f"w must have two dimensions, got shape {w.shape}")
+    if not 1 <= r <= min(w.shape):
+        raise ValueError(f"r must be from 1 to {min(w.shape)}, got {r}")
+    u, s, vt = np.linalg.svd(w, full_matrices=False)
+    return u[:, :r] * s[:r], vt[:r]
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L7_7", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
+import numpy as np
+import scipy.linalg
+
+from course import expect
+from course.check import passed
+
+
+def product(w, r, of):
+    """u @ v of the answer, after a look at both shapes."""
+    returned = truncated_svd(w, r)
+    assert isinstance(returned, tuple | list) and len(returned) == 2, f"truncated_svd of {of} should return (u, v)"
+    u, v = (np.asarray(factor, dtype=np.float64) for factor in returned)
+    (m, n), of = w.shape, f"truncated_svd of {of}:"
+    assert u.shape == (m, r), f"{of} u should have shape {(m, r)}, it has {u.shape}"
+    assert v.shape == (r, n), f"{of} v should have shape {(r, n)}, it has {v.shape}"
+    return u @ v
+
+
+expect.array(
+    product(np.array([[3.0, 0.0], [0.0, 1.0]]), 1, "[[3, 0], [0, 1]], r = 1"),
+    [[3, 0], [0, 0]],
+    "u @ v for [[3, 0], [0, 1]], r = 1",
+    1e-5,
+)
+expect.array(
+    product(np.array([[0.0, 1.0, 2.0], [0.0, 2.0, 4.0]]), 1, "[[0, 1, 2], [0, 2, 4]], r = 1"),
+    [[0, 1, 2], [0, 2, 4]],
+    "u @ v for [[0, 1, 2], [0, 2, 4]], which has rank 1, r = 1",
+    1e-5,
+)
+passed("L7.7")
+### BEGIN HIDDEN TESTS
+rng = np.random.default_rng(77)
+cases = {
+    "a wide 5 x 9 matrix": rng.normal(0, 1, (5, 9)),
+    "a tall 8 x 4 matrix": rng.normal(0, 1, (8, 4)),
+    "a square 6 x 6 matrix with mean 3": rng.normal(3, 1, (6, 6)),
+    "a 12 x 10 matrix of rank 3": rng.normal(0, 1, (12, 3)) @ rng.normal(0, 1, (3, 10)),
+    "a 7 x 5 matrix of size 0.001": rng.normal(0, 1e-3, (7, 5)),
+    "a 4 x 6 matrix of whole numbers": rng.integers(-9, 9, (4, 6)),
+    "a 1 x 6 matrix": rng.normal(0, 1, (1, 6)),
+    "a 5 x 5 identity": np.eye(5),
+}
+for name, w in cases.items():
+    s = scipy.linalg.svdvals(w)
+    for r in sorted({1, 2, 3, min(w.shape)} & set(range(1, min(w.shape) + 1))):
+        before, of = w.copy(), f"{name}, r = {r}"
+        rebuilt = product(w, r, of)
+        expect.unchanged(w, before, "w")
+        error, tail = np.linalg.norm(before - rebuilt), np.sqrt((s[r:] ** 2).sum())
+        assert np.isfinite(error), f"{of}: u @ v has entries that are not finite"
+        assert abs(error - tail) <= 1e-4 * s[0], (
+            f"{of}: the error (root of the summed squares) of u @ v is {error:.5g}, the least possible is {tail:.5g}"
+        )
+        widest = np.linalg.norm(before - rebuilt, 2)
+        assert widest <= (s[r] if r < len(s) else 0) + 1e-4 * s[0], (
+            f"{of}: one direction of the error is {widest:.5g} long, in the best approximation none is longer than s[r]"
+        )
+w = rng.normal(0, 1, (4, 6))
+expect.refuses(truncated_svd, w, 0, naming="r", of="r = 0")
+expect.refuses(truncated_svd, w, -1, naming="r", of="r = -1")
+expect.refuses(truncated_svd, w, 5, naming="r", of="r = 5 for a 4 x 6 matrix")
+expect.refuses(truncated_svd, w[0], 1, naming="w", of="w of shape (6,)")
+expect.refuses(truncated_svd, w.reshape(2, 3, 4), 1, naming="w", of="w of shape (2, 3, 4)")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it: a photograph by rank
+#
+# A grey photograph is a matrix. Here is one, rebuilt by your function from 1, 4, 12, 25 and 40 pieces:
+
+# %%
+from sklearn.datasets import load_sample_image
+
+photo = load_sample_image("china.jpg").mean(2)  # 427 x 640 grey values; each block of 5 x 5 becomes one
+picture = photo[:425].reshape(85, 5, 128, 5).mean((1, 3)) / 255
+images = {f"whole: {picture.size:,} numbers": picture}
+for rank in [1, 4, 12, 25, 40]:
+    u, v = truncated_svd(picture, rank)
+    images[f"rank {rank}: {u.size + v.size:,}"] = u @ v
+draw.gallery(images)
+
+# %% [markdown]
+# Is it really the best? The error over the rank, against two other ways to choose the column space: evenly spaced columns
+# of the picture, and random directions. Both get the best coefficients there are. The dots are not measured on the
+# approximation: they are the energy of the singular values left out, as the theorem promises.
+
+
+# %%
+def projected(w, directions):
+    """w projected on the space of the columns of `directions`."""
+    q, _ = np.linalg.qr(directions)
+    return q @ (q.T @ w)
+
+
+ranks = list(range(1, 41, 3))
+s = np.linalg.svd(picture, compute_uv=False)
+rng = np.random.default_rng(0)
+ways = {
+    "your truncated_svd": lambda r: np.matmul(*truncated_svd(picture, r)),
+    "evenly spaced columns": lambda r: projected(picture, picture[:, np.linspace(0, 127, r).astype(int)]),
+    "random directions": lambda r: projected(picture, rng.normal(0, 1, (85, r))),
+}
+relative = {
+    name: [np.linalg.norm(picture - way(r)) / np.linalg.norm(picture) for r in ranks] for name, way in ways.items()
+}
+draw.errors(ranks, relative, [np.sqrt((s[r:] ** 2).sum() / (s**2).sum()) for r in ranks])
+
+# %% [markdown]
+# ### Lab L7.8 · Build · 3 points
+#
+# Two small functions that answer "is it worth it?".
+#
+# 1. `break_even_rank(m, n)`: the rank, as a number that need not be whole, at which the two thin matrices of an
+#    $m \times n$ matrix hold as many numbers as the matrix (1 point). Raise `ValueError`, naming the argument, when `m`
+#    or `n` is less than 1.
+# 2. `energy(singular_values, r)`: the share of the energy, *from 0 to 1*, that the first `r` of the singular values keep
+#    (2 points). They come largest first, as a list or an array. If all are 0 nothing can be lost: return 1. Raise
+#    `ValueError`, naming the argument, when `r` is not between 1 and the number of singular values, or when one of
+#    `singular_values` is negative.
+#
+# Example: `break_even_rank(1000, 250)` is 200.0, and `energy([4.0, 3.0], 1)` is 0.64.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L7_8", "grade": false, "locked": false, "solution": true, "task": false}
+def break_even_rank(m, n):
+    """Return the rank (a float) at which factors of shapes (m, rank) and (rank, n) hold m * n numbers."""
+    ### BEGIN SOLUTION
+    for name, value in [("m", m), ("n", n)]:
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    return m * n / (m + n)
+    ### END SOLUTION
+
+
+def energy(singular_values, r):
+    """Return the share, from 0 to 1, of the energy that the first r singular values keep."""
+    ### BEGIN SOLUTION
+    squares = np.asarray(singular_values, dtype=float) ** 2
+    if not 1 <= r <= len(squares):
+        raise ValueError(f"r must be from 1 to {len(squares)}, got {r}")
+    if np.min(singular_values) < 0:
+        raise ValueError(f"singular_values must not be negative, got {np.min(singular_values)}")
+    whole = squares.sum()
+    return float(squares[:r].sum() / whole) if whole else 1.0
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L7_8", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from fractions import Fraction
+
+from course import expect
+
+expect.array(break_even_rank(1000, 250), 200.0, "break_even_rank(1000, 250)", 1e-6)
+### BEGIN HIDDEN TESTS
+for m, n in [(4096, 4096), (1000, 250), (250, 1000), (128, 512), (3, 5), (1, 1), (1, 9), (85, 128)]:
+    exact = 1 / (Fraction(1, m) + Fraction(1, n))
+    expect.array(break_even_rank(m, n), float(exact), f"break_even_rank({m}, {n})", 1e-6)
+expect.refuses(break_even_rank, 0, 5, naming="m", of="m = 0")
+expect.refuses(break_even_rank, 5, 0, naming="n", of="n = 0")
+expect.refuses(break_even_rank, 5, -5, naming="n", of="n = -5")
+### END HIDDEN TESTS
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L7_8_energy", "grade": true, "locked": true, "solution": false, "task": false, "points": 2}
+import numpy as np
+import scipy.linalg
+
+from course import expect
+from course.check import passed
+
+expect.array(energy([4.0, 3.0], 1), 0.64, "energy([4.0, 3.0], 1)", 1e-6)
+expect.array(energy([4.0, 3.0], 2), 1.0, "energy([4.0, 3.0], 2)", 1e-6)
+passed("L7.8")
+### BEGIN HIDDEN TESTS
+rng = np.random.default_rng(78)
+for shape in [(6, 9), (12, 5), (8, 8)]:
+    w = rng.normal(0.5, 1, shape)
+    u, s, vt = scipy.linalg.svd(w, full_matrices=False)
+    for r in range(1, len(s) + 1):
+        lost = np.linalg.norm(w - u[:, :r] @ np.diag(s[:r]) @ vt[:r]) ** 2 / np.linalg.norm(w) ** 2
+        given = s.copy()
+        returned = energy(given, r)
+        expect.unchanged(given, s, "singular_values")
+        expect.array(
+            returned, 1 - lost, f"energy of {len(s)} singular values from {s[0]:.3f} to {s[-1]:.3f}, r = {r}", 1e-6
+        )
+expect.array(
+    energy([10, 5, 2, 1, 0.5, 0.1, 0.05, 0.01], 4), 130 / 130.2626, "energy of Exercise 7.4's values, r = 4", 1e-6
+)
+expect.array(energy(np.array([3, 2, 1]), 2), 13 / 14, "energy of the integers [3, 2, 1], r = 2", 1e-6)
+expect.array(energy([5.0, 0.0, 0.0], 1), 1.0, "energy([5.0, 0.0, 0.0], 1)", 1e-9)
+expect.array(energy([0.0, 0.0], 1), 1.0, "energy([0.0, 0.0], 1)", 1e-9)
+expect.refuses(energy, [2.0, 1.0], 0, naming="r", of="r = 0")
+expect.refuses(energy, [2.0, 1.0], 3, naming="r", of="r = 3 for two singular values")
+expect.refuses(energy, [2.0, -1.0], 1, naming="singular_values", of="a negative singular value")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it: a picture and a weight matrix
+#
+# TinyGPT is a language model of the course: 4 layers of width 128, trained to predict the next byte of Python source
+# code. Beside the photograph stands one of its matrices. Move the rank, with all three of your functions at work. Where
+# does each of the two become itself again, and on which side of its break-even rank?
+
+# %%
+model = tinygpt.tiny_gpt()
+matrices = {name: layer.weight.detach().numpy() for name, layer in tinygpt.linears(model).items()}
+draw.rebuilt(truncated_svd, break_even_rank, energy, picture, matrices["blocks.1.attention.q"])
+
+# %% [markdown]
+# The photograph is nearly there with a few pieces: neighbouring columns resemble each other. The weight matrix has its
+# energy spread over many directions. Does the model need them all? Cut each of its matrices to rank $r$ and measure.
+# The measure is *bits per byte* on Python source that it has not seen: how many bits the model needs to encode the next
+# byte, 8 for a model that knows nothing.
+
+
+# %%
+def cut(rank):
+    """TinyGPT with every matrix of its layers replaced by its best approximation of this rank."""
+    model = tinygpt.tiny_gpt()
+    for layer in tinygpt.linears(model).values():
+        u, v = truncated_svd(layer.weight.detach().numpy(), rank)
+        layer.weight.data = torch.as_tensor(np.asarray(u) @ np.asarray(v), dtype=torch.float32)
+    return model
+
+
+few = 2 if GRADING else 32  # windows of text to measure on
+cut_ranks = [32, 64, 128] if GRADING else [32, 48, 64, 80, 96, 112, 128]
+cut_bits = [tinygpt.bits_per_byte(cut(rank), windows=few) for rank in cut_ranks]
+whole_bits = tinygpt.bits_per_byte(model, windows=few)
+for rank, bits in zip(cut_ranks, cut_bits):
+    print(
+        f"rank {rank:>3}: {bits:.3f} bits per byte, {rank / break_even_rank(128, 128):.2f} of a square matrix's numbers"
+    )
+draw.truncation(cut_ranks, cut_bits, whole_bits, break_even_rank(128, 128))
+
+# %% [markdown]
+# At the break-even rank nothing is saved yet, and the model is already much worse. These weights are not of low rank,
+# and cutting their SVD is a poor way to compress them.
+#
+# So why does a chapter on compression bother? Because a *change* of the weights is another matter.
+#
+# ## 6. LoRA
+#
+# ### Lab L7.9 · Build · 4 points
+#
+# Write `LoRALinear(linear, r, alpha)`, a module that stands where the layer `linear` (a `torch.nn.Linear`) stood.
+#
+# - It has two parameters, `A` of shape $(r, \text{in})$ and `B` of shape $(\text{out}, r)$, both `torch.nn.Parameter`.
+#   `A` starts random, for example normal with standard deviation $1/\sqrt{\text{in}}$. `B` starts at zero. Nothing else
+#   in it trains: the weight and the bias of `linear` are frozen and keep their values.
+# - `forward(x)` returns $W x + \text{bias} + \frac{\alpha}{r} B (A x)$ for `x` of shape $(\dots, \text{in})$. The layer
+#   may have no bias (`linear.bias` is `None`).
+# - `merge()` returns a new `torch.nn.Linear` that computes the same as the module, within 1e-5, and keeps the bias. The
+#   module itself stays as it is.
+#
+# Raise `ValueError`, with the argument's name in the message, when `r` is less than 1 or `alpha` is not above 0.
+#
+# Example: around a 128 x 128 layer with rank 8, 2048 numbers train. After construction the output equals that of
+# `linear`.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L7_9", "grade": false, "locked": false, "solution": true, "task": false}
+class LoRALinear(torch.nn.Module):
+    """A frozen linear layer and a trainable change of rank r beside it: W x + bias + (alpha / r) B (A x)."""
+
+    def __init__(self, linear, r, alpha):
+        super().__init__()
+        ### BEGIN SOLUTION
+        if r < 1:
+            raise ValueError(f"r must be at least 1, got {r}")
+        if alpha <= 0:
+            raise ValueError(f"alpha must be above 0, got {alpha}")
+        self.linear = linear.requires_grad_(False)
+        self.A = torch.nn.Parameter(torch.randn(r, linear.in_features) / linear.in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(linear.out_features, r))
+        self.scale = alpha / r
+        ### END SOLUTION
+
+    def forward(self, x):
+        """x: (..., in features) -> (..., out features)."""
+        ### BEGIN SOLUTION
+        return self.linear(x) + self.scale * (x @ self.A.T) @ self.B.T
+        ### END SOLUTION
+
+    def merge(self):
+        """Return a new torch.nn.Linear that computes the same."""
+        ### BEGIN SOLUTION
+        out_features, in_features = self.linear.weight.shape
+        merged = torch.nn.Linear(in_features, out_features, bias=self.linear.bias is not None)
+        with torch.no_grad():
+            merged.weight.copy_(self.linear.weight + self.scale * self.B @ self.A)
+            if merged.bias is not None:
+                merged.bias.copy_(self.linear.bias)
+        return merged
+        ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L7_9", "grade": true, "locked": true, "solution": false, "task": false, "points": 4}
+import numpy as np
+import torch
+
+from course import expect
+from course.check import passed
+from course.probe import probe
+
+
+@probe
+def wrap(lora_linear, weight, bias, r, alpha, a, b, x, upstream, lr=0.1, steps=3):
+    """A LoRALinear when new, with A = a and B = b, after merge(), and after some steps of SGD."""
+    import torch
+
+    linear = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    with torch.no_grad():
+        linear.weight.copy_(weight)
+        if bias is not None:
+            linear.bias.copy_(bias)
+    layer = lora_linear(linear, r, alpha)
+    seen = {
+        "trains": {name: list(p.shape) for name, p in layer.named_parameters() if p.requires_grad},
+        "first A": layer.A.detach().clone(),
+        "first B": layer.B.detach().clone(),
+        "first output": layer(x).detach(),
+    }
+    with torch.no_grad():
+        layer.A.copy_(a)
+        layer.B.copy_(b)
+    leaf = x.clone().requires_grad_()
+    output = layer(leaf)
+    (output * upstream).sum().backward()
+    gradients = [p.grad if p.grad is None else p.grad.clone() for p in (layer.A, layer.B, leaf)]
+    seen |= {"output": output.detach(), "gradients": gradients}
+
+    def merged(moment):
+        plain = layer.merge()
+        if type(plain) is not torch.nn.Linear:
+            raise TypeError(f"merge() should return a torch.nn.Linear, it returned {type(plain).__name__}")
+        return {
+            f"{moment}: weight": plain.weight.detach().clone(),
+            f"{moment}: bias": plain.bias if plain.bias is None else plain.bias.detach().clone(),
+            f"{moment}: output": plain(x).detach(),
+        }
+
+    seen |= merged("merged") | {"output after merge": layer(x).detach()} | merged("merged again")
+    optimizer = torch.optim.SGD([p for p in layer.parameters() if p.requires_grad], lr=lr)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (layer(x) * upstream).sum().backward()
+        optimizer.step()
+    seen |= {"A": layer.A.detach().clone(), "B": layer.B.detach().clone(), "linear": linear.weight.detach().clone()}
+    return seen | merged("trained and merged")
+
+
+seen = wrap(
+    LoRALinear,
+    torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]),
+    torch.tensor([10.0, 20.0]),
+    1,
+    2.0,
+    torch.tensor([[1.0, 0.0, -1.0]]),
+    torch.tensor([[1.0], [3.0]]),
+    torch.tensor([[1.0, 1.0, 0.0]]),
+    torch.tensor([[1.0, 1.0]]),
+)
+case = "weight [[1, 2, 3], [4, 5, 6]], bias [10, 20], r = 1, alpha = 2, x = [1, 1, 0]:"
+expect.array(seen["first output"], [[13, 29]], f"{case} the output of the new module", 1e-4)
+expect.array(seen["output"], [[15, 35]], f"{case} the output with A = [[1, 0, -1]] and B = [[1], [3]]", 1e-4)
+expect.array(seen["merged: weight"], [[3, 2, 1], [10, 5, 0]], f"{case} the weight of merge() with these A and B", 1e-4)
+passed("L7.9")
+### BEGIN HIDDEN TESTS
+generator = torch.Generator().manual_seed(79)
+for inputs, outputs, r, alpha, batch, with_bias in [
+    (6, 6, 2, 4.0, (5,), True),
+    (7, 4, 3, 1.0, (2, 3), True),
+    (5, 9, 1, 16.0, (4,), False),
+    (16, 16, 8, 8.0, (3, 2), False),
+    (8, 5, 4, 0.5, (), True),
+]:
+    weight = torch.randn(outputs, inputs, generator=generator)
+    bias = torch.randn(outputs, generator=generator) if with_bias else None
+    a, b = torch.randn(r, inputs, generator=generator), torch.randn(outputs, r, generator=generator)
+    x, upstream = torch.randn(*batch, inputs, generator=generator), torch.randn(*batch, outputs, generator=generator)
+    seen = wrap(LoRALinear, weight, bias, r, alpha, a.clone(), b.clone(), x.clone(), upstream.clone(), 0.01)
+    case = f"{inputs} inputs, {outputs} outputs, {'with' if with_bias else 'no'} bias, r = {r}, alpha = {alpha}:"
+
+    wanted = {"A": [r, inputs], "B": [outputs, r]}
+    assert seen["trains"] == wanted, f"{case} the parameters that train should be {wanted}, they are {seen['trains']}"
+    first_a = np.asarray(seen["first A"])
+    assert np.linalg.matrix_rank(first_a) == r, (
+        f"{case} A should start random; its rows have rank {np.linalg.matrix_rank(first_a)}"
+    )
+    expect.array(seen["first B"], np.zeros((outputs, r)), f"{case} the new module's B", 0)
+
+    w, a, b, x, g = (t.double().numpy() for t in (weight, a, b, x, upstream))
+    shift = bias.double().numpy() if with_bias else 0
+    scale, rows, above = alpha / r, x.reshape(-1, inputs), g.reshape(-1, outputs)
+    whole = w + scale * b @ a
+    expect.array(seen["first output"], x @ w.T + shift, f"{case} the output of the new module", 1e-4)
+    expect.array(seen["output"], x @ whole.T + shift, f"{case} the output after A and B were set", 1e-4, 1e-5)
+    right = {"A": scale * b.T @ above.T @ rows, "B": scale * above.T @ rows @ a.T, "x": g @ whole}
+    for (name, gradient), given in zip(right.items(), seen["gradients"], strict=True):
+        assert given is not None, f"{case} no gradient reaches {name}"
+        expect.array(given, gradient, f"{case} the gradient of {name}", 1e-3, 1e-4)
+
+    for moment in ("merged", "merged again"):
+        expect.array(seen[f"{moment}: weight"], whole, f"{case} {moment}, the weight", 1e-5, 1e-5)
+        difference = np.abs(np.asarray(seen[f"{moment}: output"]) - np.asarray(seen["output"])).max()
+        assert difference <= 1e-5 * (1 + np.abs(np.asarray(seen["output"])).max()), (
+            f"{case} {moment}, the output should equal the module's to 1e-5, it differs by {difference:.2g}"
+        )
+        assert (seen[f"{moment}: bias"] is None) == (not with_bias), (
+            f"{case} merge() should keep {'the' if with_bias else 'no'} bias"
+        )
+    expect.array(
+        seen["output after merge"], seen["output"], f"{case} the module's own output after merge()", 1e-5, 1e-5
+    )
+
+    for _ in range(3):
+        step_a, step_b = scale * b.T @ above.T @ rows, scale * above.T @ rows @ a.T
+        a, b = a - 0.01 * step_a, b - 0.01 * step_b
+    expect.array(seen["A"], a, f"{case} A after three steps of SGD", 1e-3, 1e-3)
+    expect.array(seen["B"], b, f"{case} B after three steps of SGD", 1e-3, 1e-3)
+    expect.array(seen["linear"], weight, f"{case} linear.weight after three steps of SGD", 0, 0)
+    expect.array(
+        seen["trained and merged: weight"],
+        w + scale * b @ a,
+        f"{case} the merged weight after three steps of SGD",
+        1e-3,
+        1e-3,
+    )
+    if with_bias:
+        expect.array(seen["trained and merged: bias"], bias, f"{case} the merged bias after three steps of SGD", 1e-6)
+
+
+@probe
+def make(lora_linear, r, alpha):
+    import torch
+
+    return type(lora_linear(torch.nn.Linear(3, 2), r, alpha)).__name__
+
+
+expect.refuses(make, LoRALinear, 0, 1.0, naming="r", of="r = 0")
+expect.refuses(make, LoRALinear, -2, 1.0, naming="r", of="r = -2")
+expect.refuses(make, LoRALinear, 2, 0.0, naming="alpha", of="alpha = 0")
+expect.refuses(make, LoRALinear, 2, -1.0, naming="alpha", of="alpha = -1")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it: TinyGPT reads the manual
+#
+# TinyGPT knows Python's source code. Now it shall learn another kind of text: the pages that Python's `help()` shows,
+# English prose with a formal grammar here and there. It has not read them. Every fifth page is held out.
+
+# %%
+from pydoc_data.topics import topics
+
+pages = [topics[name] for name in sorted(topics)]
+manual = "\n\n".join(page for i, page in enumerate(pages) if i % 5).encode()
+manual_held_out = "\n\n".join(pages[::5]).encode()
+windows = 2 if GRADING else 64
+frozen_new = tinygpt.bits_per_byte(tinygpt.tiny_gpt(), manual_held_out, windows)
+frozen_old = tinygpt.bits_per_byte(tinygpt.tiny_gpt(), windows=windows)
+print(f"{len(manual):,} bytes to learn from, {len(manual_held_out):,} held out. They begin:\n{pages[1][:190]}...")
+print(f"\nTinyGPT as it is: {frozen_old:.3f} bits per byte on source code, {frozen_new:.3f} on the manual")
+
+# %% [markdown]
+# Your module goes around all 24 matrices of the layers, once with rank 2, once with 8, once with 32. The fourth run trains
+# every number. All runs see the same 480 windows of 128 bytes in the same order, in 120 steps of Adam, with a learning
+# rate that falls to zero. It starts at 0.005 for LoRA, with $\alpha = 16$, and at 0.001 for the full run: of several
+# that were tried on this task beforehand, these were best or close to best on the manual. About half a minute.
+
+
+# %%
+def replace(model, name, layer):
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, layer)
+
+
+def with_lora(r, alpha=16):
+    """TinyGPT, frozen, with a LoRALinear around every matrix of its layers."""
+    torch.manual_seed(0)
+    model = tinygpt.tiny_gpt().requires_grad_(False)
+    for name, layer in tinygpt.linears(model).items():
+        replace(model, name, LoRALinear(layer, r, alpha))
+    return model
+
+
+def fine_tune(model, lr, note, steps=2 if GRADING else 120, batch=4):
+    """Train in place what requires a gradient; returns the seconds."""
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    start = time.perf_counter()
+    batches = tinygpt.windows(manual, steps * batch, seed=0).split(batch)
+    for rows in tqdm(batches, note, leave=False, disable=GRADING):
+        loss = functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return time.perf_counter() - start
+
+
+# %%
+adapted = {f"LoRA {r}": with_lora(r) for r in (2, 8, 32)} | {"full": tinygpt.tiny_gpt()}
+total = sum(p.numel() for p in tinygpt.tiny_gpt().parameters())
+trains, new_bits, old_bits, seconds = {}, {}, {}, {}
+for name, network in adapted.items():
+    trains[name] = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    seconds[name] = fine_tune(network, 0.001 if name == "full" else 0.005, name)
+    new_bits[name] = tinygpt.bits_per_byte(network, manual_held_out, windows)
+    old_bits[name] = tinygpt.bits_per_byte(network, windows=windows)
+    print(
+        f"{name:7} trains {trains[name]:>7,} numbers ({trains[name] / total:6.1%}): manual {new_bits[name]:.3f}, source {old_bits[name]:.3f}"
+    )
+shares = {name: count / total for name, count in trains.items()}
+draw.adapted(shares, new_bits, old_bits, (frozen_new, frozen_old))
+
+# %% [markdown]
+# On the left, lower is better learned: a few percent of the numbers do most of what all of them do, and each larger rank
+# comes closer. On the right, higher is more forgotten: every run pays for the manual with some source code. On large
+# models "LoRA learns less and forgets less" (Biderman et al., 2024). A model this small, after 120 steps, need not show
+# that: what it forgets depends more on the learning rate than on what trains. Halve both rates and run the cell again.
+#
+# The share looks large beside the 0.24 % of Exercise 7.2. The adapter's share of a square matrix is $2r/d$, and with
+# $d = 128$ every rank costs 32 times as much of the model as with $d = 4096$.
+#
+# What the model writes after the same prompt, before and after:
+
+# %%
+for name, network in {"frozen": tinygpt.tiny_gpt(), "LoRA 8": adapted["LoRA 8"]}.items():
+    print(f"--- {name}\n{tinygpt.generate(network, 'The ', length=5 if GRADING else 130, temperature=0.6)}\n")
+
+# %% [markdown]
+# ### Is the change of low rank?
+#
+# Here is LoRA's bet, checked. The full run was free to change the matrices in any way. Take what it changed, new weights
+# less old, and ask your `energy` how much of it the first $r$ pieces hold. Beside it the matrices themselves, and random
+# matrices of the same shapes. Each curve is the mean over all 24 matrices.
+
+# %%
+rng = np.random.default_rng(0)
+updated = {name: layer.weight.detach().numpy() for name, layer in tinygpt.linears(adapted["full"]).items()}
+groups = {
+    "what full fine-tuning changed": [updated[name] - matrices[name] for name in matrices],
+    "the weights themselves": list(matrices.values()),
+    "random matrices": [rng.normal(0, 1, matrix.shape) for matrix in matrices.values()],
+}
+some_ranks = [1, 2, 4, 8, 16, 32, 64, 128]
+kept = {}
+for name, group in groups.items():
+    spectra = [np.linalg.svd(matrix, compute_uv=False) for matrix in group]
+    kept[name] = [np.mean([energy(s, r) for s in spectra]) for r in some_ranks]
+    print(f"rank 8 keeps {kept[name][3]:.0%} of {name}")
+draw.spectra(some_ranks, kept)
+
+# %% [markdown]
+# The weights are nearly as spread out as noise. The change is not: it leans on few directions, although nothing forced
+# it to. That is why LoRA works, and why cutting the weights themselves did not.
+#
+# ### Merging costs nothing
+#
+# Unmerged, every layer multiplies three times instead of once. Merged, the adapted model has the shape of the old one.
+# And with every `B` set to zero again, the untouched model returns.
+
+
+# %%
+def merged(model):
+    """A copy in which every LoRALinear has become a plain linear layer."""
+    model = copy.deepcopy(model)
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, LoRALinear):
+            replace(model, name, layer.merge())
+    return model.eval()
+
+
+unmerged = adapted["LoRA 8"]
+plain = merged(unmerged)
+without = copy.deepcopy(unmerged)
+for name, parameter in without.named_parameters():
+    if name.endswith(".B"):
+        parameter.data.zero_()
+gaps = {}  # of each layer by itself, as a share of its largest output
+for name, layer in unmerged.named_modules():
+    if isinstance(layer, LoRALinear):
+        inputs = torch.randn(64, layer.A.shape[1], generator=torch.Generator().manual_seed(0))
+        given = layer(inputs)
+        gaps[name] = ((given - plain.get_submodule(name)(inputs)).abs().max() / given.abs().max()).item()
+one = tinygpt.windows(manual_held_out, 1, seed=0)[:, :-1]
+models = {"untouched": tinygpt.tiny_gpt(), "merged": plain, "unmerged": unmerged}
+with torch.no_grad():
+    print(f"merged and unmerged: a layer's outputs differ by {max(gaps.values()):.1e} of the largest, ", end="")
+    print(f"the logits after all layers by {(plain(one) - unmerged(one)).abs().max():.1e}")
+    print(f"B = 0 and untouched: the logits differ by {(without(one) - models['untouched'](one)).abs().max():.1e}")
+
+# %%
+times = {name: [] for name in models}
+with torch.no_grad():
+    for _ in range(3 if GRADING else 60):
+        for name, network in models.items():
+            start = time.perf_counter()
+            network(one)
+            times[name].append(time.perf_counter() - start)
+for name, measured in times.items():
+    print(f"{name:9}  {np.median(measured) / np.median(times['untouched']):.2f} x the time of the untouched model")
+
+# %% [markdown]
+# Keep the adapters unmerged when one base model serves many tasks: the base is loaded once, and each task adds a small
+# file. Merge when you ship for one.
+#
+# ## What you measured
+#
+# Your numbers, from your functions, on your machine:
+
+# %%
+print(f"{'run':8}  {'trains':>8}  {'share':>6}  {'file, FP16':>10}  {'manual':>6}  {'source':>6}  {'seconds':>7}")
+print(f"{'frozen':8}  {0:>8,}  {0:>6.1%}  {'-':>10}  {frozen_new:>6.3f}  {frozen_old:>6.3f}  {'-':>7}")
+for name in adapted:
+    print(
+        f"{name:8}  {trains[name]:>8,}  {shares[name]:>6.1%}  {trains[name] * 2 / 1000:>7.0f} kB"
+        f"  {new_bits[name]:>6.3f}  {old_bits[name]:>6.3f}  {seconds[name]:>7.1f}"
+    )
+
+# %% [markdown]
+# - Two thin matrices pay below the rank $mn / (m + n)$, and the first pieces of the SVD are the best there are.
+# - A photograph is nearly of low rank. The weights of this language model are not.
+# - What fine-tuning changes is much closer to it. LoRA trains that alone, from a start that changes nothing.
+# - A step of LoRA takes about as long as a full one: the forward pass and most of the backward pass are the same. What
+#   it saves is memory for gradients and Adam's averages, and a file for each task.
+# - Merged, an adapter costs no time at all.
+#
+# ### Sources
+#
+# - E. J. Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021, arXiv:2106.09685: the method, the zero
+#   start, the budget of 18 M numbers for GPT-3.
+# - C. Eckart, G. Young, The approximation of one matrix by another of lower rank, Psychometrika 1, 1936: the best
+#   approximation.
+# - A. Aghajanyan, L. Zettlemoyer, S. Gupta, Intrinsic Dimensionality Explains the Effectiveness of Language Model
+#   Fine-Tuning, 2020, arXiv:2012.13255: fine-tuning needs few dimensions.
+# - D. Biderman et al., LoRA Learns Less and Forgets Less, 2024, arXiv:2405.09673: LoRA against full fine-tuning.
+# - The photograph is by Daniel Buechele (danielbuechele on Flickr), CC BY 2.0, and comes with scikit-learn. The manual is
+#   that of the Python Software Foundation and comes with Python.
