@@ -1,0 +1,192 @@
+"""Chapter 0: the roofline, measured and as the learner's function draws it; a step over the batch; what fits."""
+
+from collections.abc import Callable, Mapping
+
+import ipywidgets as widgets
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from course import style
+from course.hardware import Device
+from course.live import Live, returned
+
+Curve = tuple[np.ndarray, np.ndarray]
+
+BATCHES = sorted({round(2 ** (i / 4)) for i in range(53)})  # 1 to 8192
+
+
+def roof(decode_latency_ms: Callable, bandwidth_gb_s: float, peak_tflops: float) -> Curve:
+    """(FLOP per byte, TFLOPS reached) along the learner's `decode_latency_ms` as the batch grows.
+
+    A step does 2 operations a weight for each sequence. A billion weights of 32 bits stand in for every model: where
+    a step lies depends on its operations per byte alone.
+    """
+    params, bits = 1e9, 32
+    operations = 2 * params * np.array(BATCHES)
+    taken = [returned(decode_latency_ms(params, bits, bandwidth_gb_s, peak_tflops, batch)) for batch in BATCHES]
+    return operations / (params * bits / 8), operations / np.array(taken) / 1e9
+
+
+def roofline(points: Mapping[str, Curve], roofs: Mapping[str, Curve] | None = None) -> Figure:
+    """TFLOPS over FLOP per byte: measured points, joined, and roofs as dashed lines."""
+    figure = Figure(figsize=(7.5, 4.4), layout="constrained")
+    axes = figure.subplots()
+    colors = [color for color in style.CYCLE if color != style.THEORY]
+    for color, marker, (name, curve) in zip(colors, "os^Dv", points.items(), strict=False):
+        axes.loglog(*curve, marker=marker, color=color, label=name, ms=8, lw=1, zorder=3)
+    for dashes, (name, curve) in zip(("--", "-.", ":", (0, (1, 4))), (roofs or {}).items(), strict=False):
+        axes.loglog(*curve, color=style.THEORY, ls=dashes, label=name)
+    axes.set(xlabel="operations per byte (FLOP/byte)", ylabel="operations per second (TFLOPS)")
+    axes.legend(loc="lower right")
+    _keep_labels(axes)
+    return figure
+
+
+def side_by_side(measured: Mapping[str, float], predicted: Mapping[str, float]) -> Figure:
+    """Measured and predicted milliseconds as pairs of bars, with measured / predicted at the end of each pair."""
+    figure = Figure(figsize=(7.5, 1.2 + 0.7 * len(measured)), layout="constrained")
+    axes = figure.subplots()
+    rows = np.arange(len(measured))
+    promised = [predicted[name] for name in measured]
+    axes.barh(rows - 0.19, measured.values(), 0.36, color=style.BEFORE, label="measured")
+    axes.barh(rows + 0.19, promised, 0.36, color=style.THEORY, label="your decode_latency_ms")
+    for row, taken, limit in zip(rows, measured.values(), promised, strict=True):
+        axes.annotate(
+            f"{taken / limit:.1f}x", (max(taken, limit), row), (6, 0), textcoords="offset points", va="center"
+        )
+    axes.set(xlabel="time of a decoding step (ms)", yticks=rows, yticklabels=list(measured))
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.grid(visible=False, axis="y")
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def decoding(
+    model_size_gb: Callable, decode_latency_ms: Callable, crossover_batch: Callable, devices: Mapping[str, Device]
+) -> Live:
+    """Live: one decoding step of a model on a device, on the learner's roofline and over the batch.
+
+    The weights are unpacked to the device's faster 16-bit type, so its peak holds whatever the bits.
+    """
+    figure = Figure(figsize=(11, 4.2), dpi=100, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    others = [left.loglog([], [], color="#BBBBBB", lw=1)[0] for _ in devices]
+    (roof_line,) = left.loglog([], [], color=style.THEORY, label="this device's roof")
+    (here,) = left.loglog([], [], "o", color=style.AFTER, ms=13, label="one decoding step")
+    left.plot([], [], color="#BBBBBB", lw=1, label="the other devices")
+    left.set(title="Roofline", xlabel="operations per byte (FLOP/byte)", ylabel="operations per second (TFLOPS)")
+    left.set(xlim=(0.4, 5000), ylim=(1e-3, 3000))
+    left.legend(loc="lower right")
+
+    batches = [batch for batch in BATCHES if batch <= 1024]
+    (full,) = right.loglog([], [], color=style.BEFORE, label="16 bits")
+    (chosen,) = right.loglog([], [], color=style.AFTER, label="the bits you chose")
+    (now,) = right.loglog([], [], "o", color=style.AFTER, ms=13)
+    edge = right.axvline(1, color=style.MUTED, ls="--", label="your crossover")
+    right.set(title="One step for the whole batch", xlabel="batch (sequences)", ylabel="time of a step (ms)")
+    right.set(xlim=(0.8, 1300), ylim=(0.03, 3e6))
+    right.legend(loc="upper left")
+    for axes in (left, right):
+        _keep_labels(axes)
+
+    def update(billions: float, bits: float, batch: int, device: str) -> str:
+        chip = devices[device]
+        params, rates = billions * 1e9, (chip.bandwidth_gb_s, chip.half_tflops)
+
+        def step_ms(bits, batch):
+            return returned(decode_latency_ms(params, bits, *rates, batch))
+
+        for line, other in zip(others, devices.values(), strict=True):
+            line.set_data(roof(decode_latency_ms, other.bandwidth_gb_s, other.half_tflops))
+        roof_line.set_data(roof(decode_latency_ms, *rates))
+        taken = step_ms(bits, batch)
+        here.set_data([2 * batch / (bits / 8)], [2 * params * batch / taken / 1e9])
+        full.set_data(batches, [step_ms(16, b) for b in batches])
+        chosen.set_data(batches, [step_ms(bits, b) for b in batches])
+        now.set_data([batch], [taken])
+        limit = returned(crossover_batch(chip.half_tflops, chip.bandwidth_gb_s / 1000, bits))
+        edge.set_xdata([limit, limit])
+
+        size = returned(model_size_gb(params, bits))
+        fits = f"{_short(size)} GB {'do not fit into' if size > chip.memory_gb else 'of'} {chip.memory_gb:.3g} GB"
+        waits = "memory" if batch < limit else "arithmetic"
+        return (
+            f"{fits}; {_short(taken)} ms a step, {_short(1000 * batch / taken)} tokens/s, "
+            f"{step_ms(16, batch) / taken:.2f}x as fast as 16 bits; waits for {waits}"
+        )
+
+    return Live(
+        figure,
+        [*others, roof_line, here, full, chosen, now, edge],
+        update,
+        alt="Left: a decoding step as a point on the device's roofline. Right: the time of a step over the batch.",
+        billions=_choice([1, 3, 7, 13, 34, 70, 180], 7, "billions of weights"),
+        bits=_choice([2, 3, 4, 8, 16, 32], 4, "bits"),
+        batch=_choice([2**i for i in range(11)], 1, "batch"),
+        device=widgets.Dropdown(options=list(devices), description="device"),
+    )
+
+
+def memory(model_size_gb: Callable, kv_cache_gb: Callable) -> Live:
+    """Live: what a 7 B model and its cache take of a card's memory, over the length of the context.
+
+    The shape is that of LLaMA 7B (Touvron et al., 2023, arXiv:2302.13971): 32 layers and heads of 128, 32 of them for
+    keys and values. With 8 it is that of Mistral 7B (Jiang et al., 2023, arXiv:2310.06825).
+    """
+    params, layers, head_dim = 7e9, 32, 128
+    contexts = [2**i for i in range(9, 18)]
+    figure = Figure(figsize=(8.5, 4.2), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    (weights,) = axes.loglog([], [], color=style.BEFORE, label="weights")
+    (total,) = axes.loglog([], [], color=style.AFTER, label="weights and cache")
+    (here,) = axes.loglog([], [], "o", color=style.AFTER, ms=13)
+    limit = axes.axhline(1, color=style.MUTED, ls="--", label="the card's memory")
+    axes.set(xlabel="context (tokens in each sequence)", ylabel="memory (GB)", xlim=(450, 145_000), ylim=(1, 500))
+    axes.legend(loc="upper left")
+    _keep_labels(axes)
+
+    def update(bits: int, cache_bits: int, kv_heads: int, batch: int, context: int, card: int) -> str:
+        def cache_gb(tokens):
+            return returned(kv_cache_gb(layers, kv_heads, head_dim, tokens, batch, cache_bits))
+
+        size, cache = returned(model_size_gb(params, bits)), cache_gb(context)
+        weights.set_data(contexts, [size] * len(contexts))
+        total.set_data(contexts, [size + cache_gb(tokens) for tokens in contexts])
+        here.set_data([context], [size + cache])
+        limit.set_ydata([card, card])
+        room = max(0, int((card - size) / cache_gb(1)))
+        verdict = "fits" if size + cache <= card else "does not fit"
+        needed = f"weights {_short(size)} GB + cache {_short(cache)} GB = {_short(size + cache)} GB"
+        return f"{needed}: {verdict} into {card} GB, which hold {room:,} tokens a sequence"
+
+    return Live(
+        figure,
+        [weights, total, here, limit],
+        update,
+        alt="Memory over the context: weights as a level line, weights and cache together rising to the card's limit.",
+        bits=_choice([2, 3, 4, 8, 16], 4, "bits of a weight"),
+        cache_bits=_choice([4, 8, 16], 16, "bits in the cache"),
+        kv_heads=_choice([8, 32], 32, "key-value heads"),
+        batch=_choice([1, 2, 4, 8, 16, 32, 64], 1, "batch"),
+        context=_choice(contexts, 4096, "context"),
+        card=_choice([6, 8, 12, 16, 24, 40, 80], 6, "card (GB)"),
+    )
+
+
+def _choice(values: list[int], value: int, description: str) -> widgets.SelectionSlider:
+    return widgets.SelectionSlider(options=values, value=value, description=description)
+
+
+def _short(value: float) -> str:
+    """Three digits, or a whole number where it has more: 0.105, 3.5, 1,967."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _keep_labels(axes: Axes) -> None:
+    """Powers of ten as people write them, 0.1 and 1,000, on both logarithmic axes."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+        axis.set_minor_formatter(NullFormatter())
