@@ -38,6 +38,12 @@ def answers(request, exercises_of):
     return namespace
 
 
+@pytest.fixture(scope="module")
+def text(request):
+    """The text of the chapter that the test module names as CHAPTER, in one line."""
+    return " ".join(chapters.text_path(request.module.CHAPTER).read_text("utf-8").replace("\n# ", " ").split())
+
+
 def frames(live):
     """Every picture that the controls can show, one control after the other."""
     seen = {live.image.value}

@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import subprocess
+import symtable
 import sys
 import zipfile
 
@@ -38,6 +39,31 @@ def test_the_committed_release_is_in_step_and_building_twice_changes_no_byte(cha
         path.unlink(missing_ok=True)
         run(course_copy, "-m", "nbgrader", "generate_assignment", chapter, "--force")
         assert path.read_bytes() == committed, "run make release"
+
+
+def global_names(source):
+    """(names that a cell sets, imports aside; names that it reads from the notebook), functions' own names left out."""
+    top = symtable.symtable(source, "cell", "exec")
+    tables, read = [top], set()
+    for table in tables:
+        tables += table.get_children()
+        read |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and (table is top or s.is_global())}
+    return {s.get_name() for s in top.get_symbols() if s.is_assigned() and not s.is_imported()}, read
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_no_experiment_reads_what_a_test_cell_has_overwritten(chapter):
+    """A notebook's cells share their names; a test cell may not change what a later experiment reads."""
+    set_by_tests = set()
+    for cell in chapters.read(chapter).cells:
+        if cell.cell_type != "code":
+            continue
+        stored, read = global_names(cell.source)
+        if chapters.grade_id(cell).startswith("test_"):
+            set_by_tests |= stored
+        elif not chapters.grade_id(cell):
+            assert not (read - stored) & set_by_tests, cell.source
+            set_by_tests -= stored
 
 
 def test_every_chapter_is_released_and_nothing_else():

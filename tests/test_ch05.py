@@ -1,21 +1,14 @@
 """Chapter 5: its figures follow their controls, and what it says of tickets and their price is so."""
 
 import numpy as np
-import pytest
 import torch
 from conftest import frames
 
-from autograder import chapters
 from course import models
 from course.figures import lottery
 
 CHAPTER = "ch05_lottery_ticket"
 RATE, ROUNDS, EPOCHS = 0.35, 8, 12  # the chapter's own
-
-
-@pytest.fixture(scope="module")
-def text():
-    return " ".join(chapters.text_path(CHAPTER).read_text("utf-8").replace("\n# ", " ").split())
 
 
 def copy_of(model):

@@ -6,17 +6,11 @@ import torch
 from conftest import frames
 from torch.nn import functional
 
-from autograder import chapters
 from course import models
 from course.data import digits
 from course.figures import distillation
 
 CHAPTER = "ch06_distillation"
-
-
-@pytest.fixture(scope="module")
-def text():
-    return " ".join(chapters.text_path(CHAPTER).read_text("utf-8").replace("\n# ", " ").split())
 
 
 @pytest.fixture(scope="module")

@@ -703,8 +703,8 @@ cases = {
     "values with heavy tails (Laplace)": (rng.laplace(0, 2, 1000), (2, 4)),
     "negative values only": (-np.abs(rng.normal(0, 1, 1000)), (3,)),
 }
-for name, (x, all_bits) in cases.items():
-    for bits in all_bits:
+for name, (x, widths) in cases.items():
+    for bits in widths:
         before = x.copy()
         threshold = expect.finite(best_clip(x, bits), f"best_clip of {name}, {bits} bits,")
         expect.unchanged(x, before, "x")
