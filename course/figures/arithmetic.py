@@ -1,5 +1,6 @@
 """Chapter 0: the roofline, measured and as the learner's function draws it; a step over the batch; what fits."""
 
+import functools
 from collections.abc import Callable, Mapping
 
 import ipywidgets as widgets
@@ -92,6 +93,11 @@ def decoding(
     for axes in (left, right):
         _keep_labels(axes)
 
+    @functools.cache
+    def roof_of(device: str) -> Curve:
+        """It depends on no other control; found on the first frame, so that an error shows under the figure."""
+        return roof(decode_latency_ms, devices[device].bandwidth_gb_s, devices[device].half_tflops)
+
     def update(billions: float, bits: float, batch: int, device: str) -> str:
         chip = devices[device]
         params, rates = billions * 1e9, (chip.bandwidth_gb_s, chip.half_tflops)
@@ -99,9 +105,9 @@ def decoding(
         def step_ms(bits, batch):
             return returned(decode_latency_ms(params, bits, *rates, batch))
 
-        for line, other in zip(others, devices.values(), strict=True):
-            line.set_data(roof(decode_latency_ms, other.bandwidth_gb_s, other.half_tflops))
-        roof_line.set_data(roof(decode_latency_ms, *rates))
+        for line, other in zip(others, devices, strict=True):
+            line.set_data(roof_of(other))
+        roof_line.set_data(roof_of(device))
         taken = step_ms(bits, batch)
         here.set_data([2 * batch / (bits / 8)], [2 * params * batch / taken / 1e9])
         full.set_data(batches, [step_ms(16, b) for b in batches])

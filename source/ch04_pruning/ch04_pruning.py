@@ -260,14 +260,12 @@ expect.choice(
 
 
 # %%
-def csr_milliseconds(w, x):
-    """The time of w @ x with w in CSR: the faster of SciPy's and, where it exists, PyTorch's product."""
-    sparse = scipy.sparse.csr_array(w)
-    took = milliseconds(lambda: sparse @ x)
+def csr_milliseconds(compute, matrices, others):
+    """The time of compute(*matrices, *others) with the matrices in CSR: SciPy's or, where faster, PyTorch's."""
+    ways = [([scipy.sparse.csr_array(w) for w in matrices], others)]
     if torch.backends.mkl.is_available():
-        sparse_torch, x_torch = torch_csr(w), torch.from_numpy(x)
-        took = min(took, milliseconds(lambda: sparse_torch @ x_torch))
-    return took
+        ways.append(([torch_csr(w) for w in matrices], [torch.from_numpy(other) for other in others]))
+    return min(milliseconds(lambda: compute(*sparse, *given)) for sparse, given in ways)
 
 
 def torch_csr(w):
@@ -282,7 +280,7 @@ print(f"dense            {2 * full.size * batch.shape[1] / 1e6:6.1f} M operation
 print(f"  {dense_rate:5.1f} per ns  4 bytes a weight")
 for share in (0.5, 0.9, 0.95):
     scattered = full * (noise.random(full.shape) >= share)
-    sparse_time = csr_milliseconds(scattered, batch)
+    sparse_time = csr_milliseconds(lambda w, x: w @ x, [scattered], [batch])
     operations = 2 * np.count_nonzero(scattered) * batch.shape[1]
     sparse_rate = operations / sparse_time / 1e6
     print(f"CSR, {share:3.0%} zeros  {operations / 1e6:6.1f} M operations  {sparse_time:6.2f} ms", end="")
@@ -716,18 +714,9 @@ for share in tqdm([0.75, 0.5, 0.25, 0.125], "neurons", leave=False, disable=GRAD
 
 
 # %%
-def two_layers(w1, b1, w2, x):
-    return w2 @ np.maximum(w1 @ x + b1[:, None], 0)
-
-
-def csr_two_layers(w1, b1, w2, x):
-    """Time of the two layers in CSR: the faster of SciPy's and, where it exists, PyTorch's."""
-    s1, s2 = scipy.sparse.csr_array(w1), scipy.sparse.csr_array(w2)
-    took = milliseconds(lambda: two_layers(s1, b1, s2, x))
-    if torch.backends.mkl.is_available():
-        t1, t2, bias, given = torch_csr(w1), torch_csr(w2), torch.from_numpy(b1)[:, None], torch.from_numpy(x)
-        took = min(took, milliseconds(lambda: t2 @ torch.relu(t1 @ given + bias)))
-    return took
+def two_layers(w1, w2, b1, x):
+    """The second layer after the first and a ReLU; NumPy's arrays, SciPy's or PyTorch's."""
+    return w2 @ (w1 @ x + b1[:, None]).clip(0)
 
 
 def crossover(shares, dense, csr):
@@ -748,13 +737,13 @@ bias1 = noise.normal(size=side).astype(np.float32)
 def three_ways(share):
     """{batch: (dense with zeros, CSR, fewer neurons)} in milliseconds at one sparsity, with your two functions."""
     zeros1, zeros2 = (np.asarray(magnitude_prune(layer, share)) for layer in (layer1, layer2))
-    fewer = prune_neurons(layer1, bias1, layer2, np.arange(round((1 - share) * side)))
-    fewer = [np.ascontiguousarray(part) for part in fewer]
+    fewer1, fewer_bias, fewer2 = prune_neurons(layer1, bias1, layer2, np.arange(round((1 - share) * side)))
+    fewer = [np.ascontiguousarray(part) for part in (fewer1, fewer2, fewer_bias)]
     took = {}
     for n in (1, 64):
         given = noise.normal(size=(side, n)).astype(np.float32)
-        dense = milliseconds(lambda: two_layers(zeros1, bias1, zeros2, given))
-        csr = csr_two_layers(zeros1, bias1, zeros2, given)
+        dense = milliseconds(lambda: two_layers(zeros1, zeros2, bias1, given))
+        csr = csr_milliseconds(two_layers, [zeros1, zeros2], [bias1, given])
         took[n] = dense, csr, milliseconds(lambda: two_layers(*fewer, given))
     return took
 
@@ -1053,10 +1042,9 @@ draw.bits_per_byte(shares, curves, dense_quality)
 # layer at a time, all others whole.
 
 # %%
+samples_of_text = [layer_inputs(seed) for seed in seeds]
 for share in (0.3, 0.5):
-    by_sample = [
-        quality(lambda name, w: in_rows(wanda_scores(w, inputs[name]), share)) for inputs in map(layer_inputs, seeds)
-    ]
+    by_sample = [quality(lambda name, w: in_rows(wanda_scores(w, inputs[name]), share)) for inputs in samples_of_text]
     print(
         f"{share:.0%}, in each row: magnitude {curves['magnitude, in each row'][shares.index(share)]:.3f}, Wanda",
         end=" ",
