@@ -12,7 +12,7 @@ STEP    := $(PY) -m autograder
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .SECONDARY:
-.PHONY: all test lab source release grade feedback report bench tinygpt lint format clean
+.PHONY: all test lab source release grade feedback report results bench tinygpt lint format clean
 # Each step says what failed and what to do; make's own lines are kept short.
 MAKEFLAGS += --no-print-directory
 
@@ -60,8 +60,8 @@ system:
 source release grade feedback: .make/ready
 	@$(STEP) $@ $(CHAPTER)
 
-report: .make/ready
-	@$(STEP) report
+report results: .make/ready
+	@$(STEP) $@
 
 lab: .make/ready
 	@$(STEP) free-port $(PORT)

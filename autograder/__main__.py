@@ -15,6 +15,7 @@ def main() -> int:
         "grade": "autograde what is in submitted/",
         "feedback": "write the feedback pages",
         "report": "print the grade table",
+        "results": "print the class's results in the capstone's challenge, and write them as CSV",
         "free-port": "fail when a port is in use",
     }
     parser = argparse.ArgumentParser(prog="python -m autograder", description=__doc__)
@@ -39,6 +40,11 @@ def run(options: argparse.Namespace) -> None:
         from autograder import ports
 
         return ports.require_free(int(options.arguments[0]))
+    if options.step == "results":
+        from autograder import results
+
+        results.write()
+        return
     only = [chapters.require(name) for name in options.arguments] or chapters.names()
     if options.step in ("source", "release"):
         from autograder import build

@@ -32,6 +32,7 @@ def walled(command: Sequence[str], folder: Path, runtime: Path, limits: dict[str
         "TMPDIR": "/tmp",
         "MPLCONFIGDIR": "/tmp/mpl",
         "IPYTHONDIR": "/tmp/ipython",
+        "PYTHONPATH": str(Path(course.__path__[0]).parent),  # the grader's own library, wherever it is
     }
     spaces = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     if os.geteuid() != 0:

@@ -90,12 +90,15 @@ def unchanged(now, before, name: str) -> None:
 
 
 def refuses(function: Callable, *args, naming: str, of: str) -> None:
-    """`function(*args)` raises ValueError with a message that names the argument `naming`. of: the call, in words."""
+    """`function(*args)` raises ValueError with a message that names the argument `naming`. of: the call, in words.
+
+    naming: an argument's name, or "a or b" where naming either is right.
+    """
     __tracebackhide__ = True
     try:
         returned = function(*args)
     except ValueError as error:
-        assert re.search(rf"\b{re.escape(naming)}\b", str(error)), (
+        assert any(re.search(rf"\b{re.escape(name)}\b", str(error)) for name in naming.split(" or ")), (
             f"{of} raises ValueError as it should, but its message does not name {naming}: {str(error)!r}"
         )
         return

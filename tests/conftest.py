@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import itertools
+import linecache
 import os
 import shutil
 import subprocess
@@ -95,6 +97,16 @@ def scores(root, chapter):
         }
 
 
+_cells = itertools.count()
+
+
+def run_cell(source: str, namespace: dict) -> None:
+    """Run code so that the source of its functions can be read, as in a notebook."""
+    name = f"<cell {next(_cells)}>"
+    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
+    exec(compile(source, name, "exec"), namespace)
+
+
 def points(exercise: chapters.Exercise, answer: str) -> tuple[float, str]:
     """What nbgrader would give `answer` (code), and the first message: an error or any stderr output costs the points.
 
@@ -104,7 +116,7 @@ def points(exercise: chapters.Exercise, answer: str) -> tuple[float, str]:
     before = {"np": np, "torch": torch}
     namespace = dict(before)
     with contextlib.redirect_stdout(io.StringIO()):
-        exec(answer, namespace)
+        run_cell(answer, namespace)
     answered = {name: value for name, value in namespace.items() if name not in before}
     earned, message = 0.0, ""
     for cell in exercise.tests:
@@ -116,7 +128,7 @@ def points(exercise: chapters.Exercise, answer: str) -> tuple[float, str]:
                 warnings.catch_warnings(),
             ):
                 warnings.simplefilter("default")
-                exec(cell.source, dict(answered))
+                run_cell(cell.source, dict(answered))
             if not stderr.getvalue():
                 earned += cell.metadata.nbgrader.points
             message = message or stderr.getvalue()

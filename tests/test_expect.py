@@ -82,6 +82,7 @@ def test_refusals():
     expect.refuses(refuses_bits, 0, naming="bits", of="bits = 0")
     with refused("does not name scale"):
         expect.refuses(refuses_bits, 0, naming="scale", of="scale = 0")
+    expect.refuses(refuses_bits, 0, naming="scale or bits", of="bits = 0")
     with refused("does not name b"):
         expect.refuses(refuses_bits, 0, naming="b", of="b = 0")
     with refused("should raise ValueError naming bits, it returned 3"):

@@ -1,7 +1,8 @@
 """The answer bank: right answers of different styles and wrong ones, each a named misconception.
 
 `chNN.py` is percent text. A code cell is one answer: `# %% exercise="1.5" right="plain loop"` or
-`# %% exercise="1.5" wrong="counts 256 steps"`. It stands where the learner's answer cell stands.
+`# %% exercise="1.5" wrong="counts 256 steps"`. It stands where the learner's answer cell stands. Where better
+answers earn more, `earns=6` says what a right one gets.
 """
 
 from pathlib import Path
@@ -11,12 +12,16 @@ import jupytext
 
 
 class Answer(NamedTuple):
-    """One answer of the bank: the exercise's number, whether it is right, what it is, and its code."""
+    """One answer of the bank: the exercise's number, whether it is right, what it is, its code, and its points.
+
+    earns: None for all points where it is right, and for fewer where it is wrong.
+    """
 
     exercise: str
     right: bool
     name: str
     source: str
+    earns: float | None = None
 
 
 def answers(chapter: str) -> list[Answer]:
@@ -28,6 +33,7 @@ def answers(chapter: str) -> list[Answer]:
             "right" in cell.metadata,
             cell.metadata.get("right") or cell.metadata["wrong"],
             cell.source,
+            cell.metadata.get("earns"),
         )
         for cell in jupytext.read(path).cells
         if cell.cell_type == "code"

@@ -1,0 +1,212 @@
+"""Chapter 9: does it fit, which order, which layer gets which bits, the Pareto picture, and the seven techniques."""
+
+import html
+from collections.abc import Callable
+
+import ipywidgets as widgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from course import style
+from course.live import Live, returned
+
+CARD_GB = 8
+
+
+def fits(compressed_size_gb: Callable, params: float) -> Live:
+    """Live: the size of a model of `params` parameters beside the card's memory, through the learner's function."""
+    before = params * 2 / 1e9
+    figure = Figure(figsize=(9, 2.4), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    axes.barh(1, before, color=style.BEFORE)
+    (bar,) = axes.barh(0, before, color=style.AFTER)
+    axes.axvline(CARD_GB, color=style.MUTED, ls="--")
+    axes.text(CARD_GB + 0.15, 1.62, f"card: {CARD_GB} GB", color=style.MUTED)
+    axes.set_yticks([0, 1], ["compressed", "FP16"])
+    axes.set(xlabel="GB", xlim=(0, 1.04 * before), ylim=(-0.6, 2))
+
+    def update(pruned: float, bits: int) -> str:
+        size = float(returned(compressed_size_gb(params, 16, pruned, bits)))
+        bar.set_width(size)
+        left = CARD_GB - size
+        room = f"{left:.2f} GB left" if left >= 0 else f"{-left:.2f} GB too much"
+        return f"{size:.2f} GB, {before / size:.2f} times smaller: {room}"
+
+    return Live(
+        figure,
+        [bar],
+        update,
+        alt="Two bars, the size of the model in FP16 and compressed, and the memory of the card as a dashed line.",
+        pruned=widgets.FloatSlider(0.0, min=0, max=0.9, step=0.05, description="pruned share"),
+        bits=widgets.SelectionSlider(options=[2, 3, 4, 6, 8, 16], value=16),
+    )
+
+
+def orders(digits: dict[str, np.ndarray], gpt: dict[str, float], before: float) -> Figure:
+    """Bars for each order: accuracy of the digits' network (a dot a seed), and TinyGPT's bits per byte."""
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes in (left, right):
+        axes.set_axisbelow(True)
+    for place, shares in enumerate(digits.values()):
+        left.barh(place, 100 * np.mean(shares), color=style.AFTER if place == 0 else style.BEFORE)
+        left.plot(100 * np.asarray(shares), [place] * len(shares), "o", color="black", ms=4)
+        left.text(1, place, f"{100 * np.mean(shares):.1f}", va="center", color="white")
+    for place, value in enumerate(gpt.values()):
+        right.barh(place, value, color=style.AFTER if place == 0 else style.BEFORE)
+        right.text(0.03, place, f"{value:.3f}", va="center", color="white")
+    right.axvline(before, color=style.MUTED, ls="--")
+    left.set(title="digits", xlabel="accuracy (%), a dot for each seed", xlim=(0, 100))
+    right.set(title="TinyGPT (dashed: as trained)", xlabel="bits per byte, lower is better")
+    for axes, names in ((left, digits), (right, gpt)):
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+    return figure
+
+
+def allocation(allocate_bits: Callable, sensitivity: dict[str, float], sizes: dict[str, int]) -> Live:
+    """Live: each layer's bits, as the learner's `allocate_bits` gives them, below its sensitivity."""
+    names = [name for name in sizes if name in sensitivity]
+    weights = sum(sizes[name] for name in names)
+    figure = Figure(figsize=(10, 4.4), dpi=100, layout="constrained")
+    top, axes = figure.subplots(2, 1, sharex=True)
+    places = np.arange(len(names))
+    top.bar(places, [max(sensitivity[name], 1e-4) for name in names], color=style.BEFORE)
+    top.set(yscale="log", ylabel="loss increase\n(bits per byte)")
+    bars = axes.bar(places, np.ones(len(names)), color=style.AFTER)
+    axes.set(ylabel="bits", ylim=(0, 8.4), yticks=[2, 3, 4, 8])
+    axes.set_xticks(
+        places, [name.replace("blocks.", "").replace("attention.", "").replace("mlp.", "") for name in names]
+    )
+    axes.tick_params(axis="x", rotation=60, labelsize=9)
+
+    def update(bits_per_weight: float) -> str:
+        budget = int(weights * bits_per_weight / 8)
+        bits = returned(allocate_bits(sensitivity, sizes, budget))
+        for bar, name in zip(bars, names, strict=True):
+            bar.set_height(bits[name])
+        used = sum(sizes[name] * bits[name] for name in names) / 8
+        predicted = sum(max(sensitivity[name], 0) * 4.0 ** -bits[name] for name in names)
+        return f"{used:,.0f} of {budget:,} bytes, predicted loss {predicted:.2e}"
+
+    return Live(
+        figure,
+        list(bars),
+        update,
+        alt="Above, a bar for each layer's sensitivity; below, a bar for the bits that the layer gets.",
+        bits_per_weight=widgets.FloatSlider(3.0, min=2, max=8, step=0.1, description="budget: bits per weight"),
+    )
+
+
+class Measured(dict):
+    """{(pruned share, bits, group size): bits per byte} of TinyGPT, and how many numbers it has.
+
+    weights: those that were pruned and quantized; others: those that stay in 16 bits.
+    """
+
+    def __init__(self, weights: int, others: int):
+        super().__init__()
+        self.weights, self.others = weights, others
+
+    def size(self, compressed_size_gb: Callable, key: tuple) -> float:
+        """Bytes: codes by the learner's function, 16 bits for each group's scale, a bit a weight to say which are 0."""
+        share, bits, group_size = key
+        codes = 1e9 * float(returned(compressed_size_gb(self.weights, 16, share, bits)))
+        return codes + 2 * self.weights / group_size + (self.weights / 8 if share else 0) + 2 * self.others
+
+
+def pareto(compressed_size_gb: Callable, measured: Measured, uncompressed: float, limit: int) -> Live:
+    """Live: every compressed TinyGPT by size and bits per byte, the front that nothing beats, and the one chosen."""
+    shares, all_bits, groups = (sorted({key[place] for key in measured}) for place in range(3))
+    quality = np.array(list(measured.values()))
+    figure = Figure(figsize=(9, 4.6), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    (everything,) = axes.plot([], [], "o", color=style.MUTED, ms=5, alpha=0.5, label="all that was measured")
+    (front,) = axes.plot([], [], color=style.THEORY, drawstyle="steps-post", label="Pareto front")
+    (chosen,) = axes.plot([], [], "o", color=style.AFTER, ms=13, label="chosen")
+    _frame(axes, quality, uncompressed, limit, 2 * (measured.weights + measured.others))
+
+    def update(pruned: float, bits: int, group_size: int) -> str:
+        sizes = np.array([measured.size(compressed_size_gb, key) for key in measured]) / 1000
+        everything.set_data(sizes, quality)
+        best = np.array([not ((sizes <= s) & (quality < q)).any() for s, q in zip(sizes, quality, strict=True)])
+        rank = sizes[best].argsort()
+        front.set_data(sizes[best][rank], quality[best][rank])
+        here = list(measured).index((pruned, bits, group_size))
+        chosen.set_data([sizes[here]], [quality[here]])
+        beaten = "on the front" if best[here] else "something as small is better"
+        return f"{sizes[here]:,.0f} kB, {quality[here]:.3f} bits per byte: {beaten}"
+
+    return Live(
+        figure,
+        [everything, front, chosen],
+        update,
+        alt="Bits per byte over size for every way to prune and quantize TinyGPT, with the front that nothing beats.",
+        pruned=widgets.SelectionSlider(options=shares, value=shares[0], description="pruned share"),
+        bits=widgets.SelectionSlider(options=all_bits, value=4),
+        group_size=widgets.SelectionSlider(options=groups, value=groups[0]),
+    )
+
+
+def your_file(
+    compressed_size_gb: Callable, measured: Measured, uncompressed: float, limit: int, size: int, bits_per_byte: float
+) -> Figure:
+    """The Pareto picture with one file more: the learner's."""
+    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    axes = figure.subplots()
+    quality = np.array([*measured.values(), bits_per_byte])
+    sizes = [measured.size(compressed_size_gb, key) / 1000 for key in measured]
+    axes.plot(sizes, quality[:-1], "o", color=style.MUTED, ms=5, alpha=0.5, label="pruned and rounded to nearest")
+    axes.plot(size / 1000, bits_per_byte, "*", color=style.AFTER, ms=18, label="your file")
+    _frame(axes, quality, uncompressed, limit, 2 * (measured.weights + measured.others))
+    return figure
+
+
+def _frame(axes, quality: np.ndarray, uncompressed: float, limit: int, full: float) -> None:
+    axes.axvline(limit / 1000, color=style.MUTED, ls="--", label="25 % of FP16")
+    axes.axhline(uncompressed, color=style.BEFORE, ls=":", label="as trained")
+    axes.set(xlabel="size (kB)", ylabel="bits per byte", xlim=(0, 0.62 * full / 1000))
+    axes.set_ylim(uncompressed - 0.1, max(min(quality.max(), uncompressed + 2) + 0.1, uncompressed + 0.3))
+    axes.legend(loc="upper right")
+
+
+#: Technique, where the course has it, what papers report as ratio and loss, and what hardware it asks for.
+TECHNIQUES = [
+    ("Post-training quantization", "1, 2", "4x to 5x (3 to 4 bits)", "negligible on large models (GPTQ)",
+     "kernels that unpack and rescale; any memory-bound device gains"),
+    ("Quantization-aware training", "3", "8x to 16x from FP32 (2 to 4 bits)", "none at 3 bits on ResNets (LSQ)",
+     "integer units, or kernels that unpack; training hardware first"),
+    ("Pruning", "4", "9x to 13x fewer weights", "none on AlexNet, VGG-16 (Han 2015)",
+     "structured: any; 2:4: sparse tensor cores; unstructured: sparse kernels"),
+    ("Lottery tickets", "5", "5x to 10x fewer weights", "none on small networks (Frankle)",
+     "as unstructured pruning; many trainings first"),
+    ("Distillation", "6", "1.7x fewer weights", "3 % of the score (DistilBERT)", "any: the student is dense"),
+    ("Low rank and LoRA", "7", "10,000x fewer trained weights; the model keeps its size", "none (LoRA)",
+     "any: products of dense matrices"),
+    ("Mixed precision", "8", "nearly 2x in training memory", "none (Micikevicius)", "FP16 or BF16 units"),
+]  # fmt: skip
+
+
+class Techniques:
+    """The seven techniques side by side, with what the learner measured beside each: {technique: text}."""
+
+    HEAD = ("technique", "chapter", "typical ratio", "quality loss", "hardware", "you measured")
+
+    def __init__(self, yours: dict[str, str]):
+        unknown = set(yours) - {row[0] for row in TECHNIQUES}
+        if unknown:
+            raise ValueError(f"yours names {', '.join(sorted(unknown))}, which the table does not have")
+        self.rows = [(*row, yours.get(row[0]) or f"(from Chapter {row[1].split(', ')[-1]})") for row in TECHNIQUES]
+
+    def __repr__(self) -> str:
+        return "\n".join(" | ".join(row) for row in (self.HEAD, *self.rows))
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col" style="text-align:left">{name}</th>' for name in self.HEAD)
+        body = "".join(
+            f'<tr><th scope="row" style="text-align:left">{html.escape(first)}</th>'
+            + "".join(f'<td style="text-align:left">{html.escape(cell)}</td>' for cell in rest)
+            + "</tr>"
+            for first, *rest in self.rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,1145 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Chapter 9 · Capstone
+#
+# A model has 13 billion parameters. In FP16 that is 26 GB. Your card has 8 GB, and the model's context and activations need
+# some of them. You have to make it at least 3.25 times smaller, and it must still be worth running.
+#
+# No single method of this course closes that gap well. So compose them. In this chapter you work out what a composition is
+# worth, find the order in which the steps belong, learn which layers can give up bits, and draw what you gain against what
+# you pay. At the end you write a compressor that makes a real file, and the class compares.
+#
+# How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "setup", "grade": false, "locked": true, "solution": false, "task": false} tags=["setup"]
+from course import ready
+
+ready(9)
+
+# %%
+import os
+import tempfile
+
+import numpy as np
+import torch
+from torch.nn.utils import prune
+from tqdm.auto import tqdm
+
+from course import GRADING, challenge, models, tinygpt
+from course.figures import capstone as draw
+
+torch.set_num_threads(1)  # networks this small run faster on one core
+PARAMS = 13e9
+
+# %% [markdown]
+# ## 1. Ratios multiply
+#
+# What each method alone makes of the 26 GB. Groups of 32 carry an FP16 scale and zero-point each (Chapter 2):
+
+# %%
+print(f"needed: 26 GB on {draw.CARD_GB} GB is a ratio of {26 / draw.CARD_GB:.2f}\n")
+for method, bits_left in [
+    ("INT8", 8),
+    ("half of the channels pruned, FP16", 16 / 2),
+    ("INT4, groups of 32", 4 + 32 / 32),
+    ("INT4, one scale for each channel", 4),
+    ("a fifth pruned, INT4, groups of 128", (4 + 32 / 128) * 0.8),
+]:
+    size = PARAMS * bits_left / 8 / 1e9
+    print(f"{method:36}  {size:6.2f} GB  {26 / size:5.2f}x  {'fits' if size <= draw.CARD_GB else 'does not fit'}")
+
+# %% [markdown]
+# INT4 with coarse scales fits, with little room and the largest loss. The composition in the last line has better scales
+# *and* more room. Each step keeps a share of what the step before it left. So the shares multiply, and so do the ratios.
+
+# %% [markdown]
+# ### Exercise 9.1 · Derive · 1 point
+#
+# A model of 26 GB in FP16 loses 50 % of its weights by structured pruning (whole channels go, nothing has to be stored for
+# them). Then what is left goes from FP16 to INT4. What is the total compression ratio?
+#
+# For comparison: 25 % structured pruning, then INT8, gives 2.67.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_9_1", "grade": false, "locked": false, "solution": true, "task": false}
+ex_9_1 = None
+### BEGIN SOLUTION
+# hint: How many GB are left after the first step? Which share of these is left after the second?
+ex_9_1 = 26 / (26 * 0.5 * 4 / 16)
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_9_1", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("9.1", ex_9_1)
+### BEGIN HIDDEN TESTS
+parameters = 26e9 / 2  # two bytes each
+expect.number(
+    ex_9_1,
+    26e9 * 8 / (parameters / 2 * 4),
+    traps={
+        6: "ratios multiply; 2 and 4 were added",
+        3.25: "those are the GB that are left; the ratio is 26 over them",
+        0.125: "that is the share that is left; the ratio is one over it",
+        4: "that is the second step alone",
+        2: "that is the first step alone",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 2. Which order?
+#
+# The product of the ratios does not ask which step came first. The model does.
+
+# %% [markdown]
+# ### Exercise 9.2 · Trace · 1 point
+#
+# You will prune, fine-tune and quantize. In which order, and why?
+#
+# - **A** Quantize, prune, fine-tune: the fine-tuning at the end repairs the damage of both.
+# - **B** Prune, fine-tune, quantize: the grid must fit the weights that ship.
+# - **C** Fine-tune, prune, quantize: pruning must find the best weights there are.
+# - **D** Any order: the ratios multiply, so the result is the same.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_9_2", "grade": false, "locked": false, "solution": true, "task": false}
+ex_9_2 = None
+### BEGIN SOLUTION
+# hint: After which step may no weight move any more?
+ex_9_2 = "B"
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_9_2", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("9.2", ex_9_2)
+### BEGIN HIDDEN TESTS
+expect.choice(
+    ex_9_2,
+    "B",
+    because={
+        "A": "fine-tuning moves the weights off the grid, so they cannot be stored in few bits any more",
+        "C": "fine-tuning before pruning repairs nothing: the damage is not done yet",
+        "D": "the size is the same in any order, the weights are not",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# See it on one row of weights. They are rounded to 4 bits, half of them are pruned, and then a fine-tuning step changes
+# each of the others a little. How many still are one of the 15 levels that 4 bits can name?
+
+# %%
+rng = np.random.default_rng(0)
+row = rng.normal(0, 1, 1000)
+scale = np.abs(row).max() / 7
+on_grid = np.round(row / scale) * scale
+kept = np.abs(on_grid) > np.median(np.abs(on_grid))
+tuned = np.where(kept, on_grid + rng.normal(0, 0.05, 1000), 0)
+for name, w in [("after rounding", on_grid), ("after pruning and fine-tuning", tuned)]:
+    steps = w[w != 0] / scale
+    print(f"{name:30} {np.isclose(steps, np.round(steps)).mean():4.0%} of the weights that are not 0 are on the grid")
+
+# %% [markdown]
+# ## 3. Fewer bytes, less time
+#
+# A model that writes one token at a time reads all its weights for every token. So the time of a token is the bytes of the
+# weights over the memory's bandwidth (Chapter 0), and a ratio of bytes is a ratio of time.
+#
+# Distillation (Chapter 6) changes the other factor of the size: the student has fewer parameters.
+
+# %% [markdown]
+# ### Exercise 9.3 · Derive · 1 point
+#
+# A teacher of 70 B parameters in FP16 takes 100 ms for a token. Its student has 7 B parameters and is quantized to INT8.
+# What is the student's ideal time for a token, in ms?
+#
+# For comparison: a student of 35 B parameters in FP16 takes 50 ms.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_9_3", "grade": false, "locked": false, "solution": true, "task": false}
+ex_9_3 = None
+### BEGIN SOLUTION
+# hint: How many bytes does each of the two read for one token?
+ex_9_3 = 100 * (7e9 * 1) / (70e9 * 2)
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_9_3", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("9.3", ex_9_3)
+### BEGIN HIDDEN TESTS
+teacher_gb, student_gb = 70 * 16 / 8, 7 * 8 / 8
+bandwidth = teacher_gb / 100  # GB per ms
+expect.number(
+    ex_9_3,
+    student_gb / bandwidth,
+    traps={
+        10: "that is the student in FP16; INT8 halves its bytes",
+        50: "that is the teacher in INT8; the student also has a tenth of the parameters",
+        2.5: "that is INT4",
+        20: "that is the ratio; the time is 100 ms over it",
+        0.05: "that is the share; give the time in ms",
+        80: "shares multiply; they are not taken off one after the other",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# You may read that this number comes from counting operations and is too good for memory. It is not. At batch 1 the weights
+# are what is read, and there are 20 times fewer bytes of them:
+
+# %%
+teacher, student = 70e9 * 2, 7e9 * 1
+bandwidth = teacher / 0.100
+print(f"the teacher: {teacher / 1e9:.0f} GB in 100 ms, so at least {bandwidth / 1e12:.1f} TB/s of memory bandwidth")
+print(
+    f"the student: {student / 1e9:.0f} GB, {teacher / student:.0f} times fewer bytes, {1000 * student / bandwidth:.0f} ms"
+)
+print(f"removing a quarter of all rows instead: {1 / (1 - 0.25):.2f} times faster at best")
+
+# %% [markdown]
+# ### Exercise 9.4 · Build · 2 points
+#
+# `compressed_size_gb(params, original_bits, prune_fraction, quant_bits)` returns the size in GB ($10^9$ bytes) of a model
+# whose `prune_fraction` of parameters is pruned away with its structure, and whose others are stored in `quant_bits` bits
+# instead of `original_bits`.
+#
+# Raise `ValueError`, naming the argument, when `params` is negative, `prune_fraction` is outside $[0, 1]$, `original_bits`
+# or `quant_bits` is less than 1, or `quant_bits` is greater than `original_bits`: that would not be compression.
+#
+# Example: `compressed_size_gb(13e9, 16, 0.5, 4)` is 3.25, and `compressed_size_gb(13e9, 16, 0, 16)` is 26.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_9_4", "grade": false, "locked": false, "solution": true, "task": false}
+def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
+    """Return the size in GB after structured pruning of a share of params and quantization to quant_bits bits."""
+    ### BEGIN SOLUTION
+    if params < 0:
+        raise ValueError(f"params must not be negative, got {params}")
+    if not 0 <= prune_fraction <= 1:
+        raise ValueError(f"prune_fraction must be between 0 and 1, got {prune_fraction}")
+    if original_bits < 1:
+        raise ValueError(f"original_bits must be at least 1, got {original_bits}")
+    if not 1 <= quant_bits <= original_bits:
+        raise ValueError(f"quant_bits must be between 1 and {original_bits}, got {quant_bits}")
+    return params * (1 - prune_fraction) * quant_bits / 8 / 1e9
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_9_4", "grade": true, "locked": true, "solution": false, "task": false, "points": 2}
+from course import expect
+from course.check import passed
+
+expect.array(compressed_size_gb(13e9, 16, 0.5, 4), 3.25, "compressed_size_gb(13e9, 16, 0.5, 4)", 1e-9)
+expect.array(compressed_size_gb(13e9, 16, 0, 16), 26.0, "compressed_size_gb(13e9, 16, 0, 16)", 1e-9)
+passed("9.4")
+### BEGIN HIDDEN TESTS
+from fractions import Fraction
+
+for params, original_bits, pruned, quant_bits in [
+    (7e9, 16, 0.25, 8),
+    (7e9, 32, 0.25, 8),
+    (70_000_000_000, 16, 0.9, 3),
+    (1000, 32, 0.125, 1),
+    (13e9, 8, 0.5, 8),
+    (13e9, 16, 1, 4),
+    (13e9, 16, 0, 4),
+    (0, 16, 0.5, 4),
+    (5e9, 16, 0.75, 4.25),
+]:
+    exact = Fraction(params) * (1 - Fraction(pruned)) * Fraction(quant_bits) / 8 / 10**9
+    of = f"compressed_size_gb({params:g}, {original_bits}, {pruned}, {quant_bits})"
+    expect.array(compressed_size_gb(params, original_bits, pruned, quant_bits), float(exact), of, 1e-12, 1e-6)
+for arguments, name, of in [
+    ((-1, 16, 0.5, 4), "params", "params = -1"),
+    ((1e9, 16, -0.1, 4), "prune_fraction", "prune_fraction = -0.1"),
+    ((1e9, 16, 1.5, 4), "prune_fraction", "prune_fraction = 1.5"),
+    ((1e9, 16, 50, 4), "prune_fraction", "prune_fraction = 50"),
+    ((1e9, 0, 0.5, 4), "original_bits or quant_bits", "original_bits = 0 and quant_bits = 4"),
+    ((1e9, 16, 0.5, 0), "quant_bits", "quant_bits = 0"),
+    ((1e9, 16, 0.5, 32), "original_bits or quant_bits", "original_bits = 16 and quant_bits = 32"),
+]:
+    expect.refuses(compressed_size_gb, *arguments, naming=name, of=of)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it: does it fit?
+#
+# The 13 B model, through your function. How much must be pruned at 8 bits, and how much at 4, before there are 4 GB left?
+
+# %%
+draw.fits(compressed_size_gb, PARAMS)
+
+# %% [markdown]
+# ## 4. Compose
+#
+# A model of a single layer is enough to see the three steps: a matrix of weights $W$ of shape (out, in), and inputs $X$ of
+# shape (samples, in) that it meets in use. All three steps work row by row, that is, output by output.
+#
+# 1. *Prune*: keep the $\lfloor \text{in} / 2 \rfloor$ weights of largest magnitude, set the others to 0.
+# 2. *Fine-tune*: move the kept weights $v$ so that the output is what it was, without going far. That has an exact solution:
+#    $$\min_v\; \lVert X w - X_S v \rVert^2 + \lambda \lVert v - w_S \rVert^2 \quad\Rightarrow\quad
+#    (X_S^\top X_S + \lambda I)\, v = X_S^\top X w + \lambda w_S ,$$
+#    where $S$ are the kept columns and $\lambda$ is a tenth of the mean of the diagonal of $X^\top X$.
+# 3. *Quantize*: symmetric INT4, one scale for each row, its largest magnitude over 7.
+
+# %% [markdown]
+# ### Exercise 9.5 · Debug · 3 points
+#
+# Someone composed the three. It runs, and it is wrong:
+
+# %%
+import inspect
+
+
+def broken_compress(model):
+    w, x = model["weight"], model["inputs"]
+    scale = np.abs(w).max(axis=1, keepdims=True) / 7
+    w_hat = np.round(w / scale) * scale
+    kept = np.argsort(-np.abs(w_hat), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    return small
+
+
+for number, text in enumerate(inspect.getsource(broken_compress).splitlines(), start=1):
+    print(f"{number:2}  {text}")
+example = {
+    "weight": np.array([[0.9, 0.3, -0.1, 0.2]]),
+    "inputs": np.array([[1.0, 0, 1, 0], [0, 1, 0, 1], [0, 1, 1, 1]]),
+}
+print("\nbroken_compress(example) =", broken_compress(example))
+
+# %% [markdown]
+# 1. Set `ex_9_5_line` to the number of the first wrong line (1 point).
+# 2. Write the repaired function as `compress(model)`: the weights that ship, shape (out, in), float (2 points).
+#
+# `model` and its arrays stay as they are. A row of nothing but zeros comes back as zeros. Raise `ValueError`, naming
+# `inputs`, when they do not have as many columns as the weights.
+#
+# Example: for the `example` above, `compress(example)` is about `[[0.8149, 0.4657, 0, 0]]`.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_9_5", "grade": false, "locked": false, "solution": true, "task": false}
+ex_9_5_line = None
+
+
+def compress(model):
+    """Return the weights (out, in) of a layer pruned by half, fine-tuned on its inputs and rounded to INT4."""
+    ### BEGIN SOLUTION
+    w, x = np.asarray(model["weight"], dtype=float), np.asarray(model["inputs"], dtype=float)
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError(f"inputs must have shape (samples, {w.shape[1]}), got {x.shape}")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_9_5_line", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+
+assert isinstance(ex_9_5_line, int), "set ex_9_5_line to the number of a line, such as 2"
+### BEGIN HIDDEN TESTS
+expect.line(ex_9_5_line, 3)
+### END HIDDEN TESTS
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_9_5", "grade": true, "locked": true, "solution": false, "task": false, "points": 2}
+import numpy as np
+
+from course import expect
+from course.check import passed
+
+example = {
+    "weight": np.array([[0.9, 0.3, -0.1, 0.2]]),
+    "inputs": np.array([[1.0, 0, 1, 0], [0, 1, 0, 1], [0, 1, 1, 1]]),
+}
+expect.array(compress(example), [[0.8149, 0.4657, 0, 0]], "compress(example)", 1e-3)
+passed("9.5")
+### BEGIN HIDDEN TESTS
+import torch
+from sklearn.linear_model import Ridge
+
+
+def shipped(w, x):
+    """By scikit-learn's ridge regression of what pruning lost, and PyTorch's rounding."""
+    small = np.zeros_like(w)
+    for row, weights in enumerate(w):
+        columns = sorted(range(len(weights)), key=lambda column: -abs(weights[column]))[: len(weights) // 2]
+        lost = np.delete(np.arange(len(weights)), columns)
+        fit = Ridge(alpha=0.1 * (x**2).sum(0).mean(), fit_intercept=False, solver="svd")
+        small[row, columns] = weights[columns] + fit.fit(x[:, columns], x[:, lost] @ weights[lost]).coef_
+    scale = torch.tensor(np.abs(small).max(1) / 7, dtype=torch.float32)
+    zeros = torch.zeros(len(scale), dtype=torch.int32)
+    return torch.fake_quantize_per_channel_affine(torch.tensor(small).float(), scale, zeros, 0, -7, 7).numpy()
+
+
+rng = np.random.default_rng(95)
+for out, n, samples in [(4, 12, 60), (7, 9, 40), (3, 32, 20), (1, 6, 30)]:
+    w = rng.normal(0, 1, (out, n)) * rng.choice([0.05, 1.0], (out, 1))
+    x = rng.normal(size=(samples, 2)) @ rng.normal(size=(2, n)) + 0.7 * rng.normal(size=(samples, n))
+    model = {"weight": w.copy(), "inputs": x.copy()}
+    of = f"compress of {out} x {n} weights and {samples} inputs"
+    returned = compress(model)
+    expect.unchanged(model["weight"], w, 'model["weight"]')
+    expect.unchanged(model["inputs"], x, 'model["inputs"]')
+    assert returned is not None, f"{of} returned nothing"
+    returned = np.asarray(returned, dtype=float)
+    assert returned.shape == w.shape, f"{of} should have shape {w.shape}, it has {returned.shape}"
+    for row, weights in enumerate(returned):
+        steps = weights / (np.abs(weights).max() / 7 or 1)
+        assert np.abs(steps - np.round(steps)).max() < 1e-3, (
+            f"{of}: row {row} holds values that are no whole number of its steps, a seventh of its largest weight: "
+            "4 bits cannot store it. Nothing may change after the rounding, and the grid must fit what ships"
+        )
+        assert (weights != 0).sum() <= n // 2, (
+            f"{of}: row {row} has {(weights != 0).sum()} weights, it may have {n // 2}"
+        )
+    expect.array(returned, shipped(w, x), of, 1e-4, 1e-3)
+w = np.vstack([np.zeros(6), rng.normal(size=6)])
+x = rng.normal(size=(30, 6))
+expect.array(
+    np.asarray(compress({"weight": w, "inputs": x}))[0], np.zeros(6), "compress of a row of zeros: the row", 1e-9
+)
+expect.refuses(
+    compress, {"weight": w, "inputs": np.ones((30, 5))}, naming="inputs", of="6 columns of weights and 5 of inputs"
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### Exercise 9.6 · Design · 1 point
+#
+# A whole project has six steps. Put their keys in order:
+#
+# - `deploy`: ship the file
+# - `quantize`: round the weights to the grid
+# - `evaluate`: measure the compressed model on held-out data, with the real file
+# - `profile`: measure size, time and quality of the model as it is, and find where they sit
+# - `finetune`: repair the damage by training what is left
+# - `prune`: remove what matters least
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_9_6", "grade": false, "locked": false, "solution": true, "task": false}
+ex_9_6 = None
+### BEGIN SOLUTION
+# hint: You cannot know what to remove before you measured. After which step may no weight move any more?
+ex_9_6 = ["profile", "prune", "finetune", "quantize", "evaluate", "deploy"]
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_9_6", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("9.6", ex_9_6)
+### BEGIN HIDDEN TESTS
+expect.order(
+    ex_9_6,
+    ["profile", "prune", "finetune", "quantize", "evaluate", "deploy"],
+    why="measure first; fine-tuning repairs pruning and moves weights, so rounding comes after it; measure what ships",
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it: the order, measured
+#
+# First on digits, with real training. Nine tenths of the weights go, the rest is fine-tuned for ten epochs, and 3 bits
+# remain. In the reversed order the grid is made first. The fine-tuned weights are off that grid, so to be stored they must
+# go back onto it.
+
+
+# %%
+def rounded(w, bits, scale=None, group_size=None):
+    """w on a symmetric grid for each group of a row (for each row if no size is given), by PyTorch; and the scales."""
+    groups, qmax = w.detach().reshape(-1, group_size or w.shape[1]), 2 ** (bits - 1) - 1
+    scale = (groups.abs().amax(1) / qmax).clamp(min=1e-9) if scale is None else scale
+    zeros = torch.zeros(len(scale), dtype=torch.int32)
+    return torch.fake_quantize_per_channel_affine(groups, scale, zeros, 0, -qmax, qmax).reshape(w.shape), scale
+
+
+def quantize_layers(layers, bits, scales=None):
+    """Round the weights of the layers in place, onto given grids or new ones; return the grids."""
+    used = []
+    for layer, scale in zip(layers, scales or [None] * len(layers)):
+        w_hat, scale = rounded(layer.weight, bits, scale)
+        layer.weight.data.copy_(w_hat)
+        used.append(scale)
+    return used
+
+
+def prune_layers(layers, share):
+    """Set the smallest weights of each layer to 0 in place; return their masks."""
+    masks = []
+    for layer in layers:
+        prune.l1_unstructured(layer, "weight", amount=share)
+        masks.append(layer.weight_mask.clone())
+        prune.remove(layer, "weight")
+    return masks
+
+
+SEEDS, EPOCHS = ((0,), 1) if GRADING else ((0, 1, 2), 10)
+digits_by_order = {
+    name: []
+    for name in ("prune, fine-tune, quantize", "quantize, prune, fine-tune", "prune, quantize", "quantize, prune")
+}
+for seed in tqdm(SEEDS, desc="digits", leave=False, disable=GRADING):
+    for order, shares in digits_by_order.items():
+        net, grids, masks = models.trained_mlp(seed), None, None
+        layers = list(net[::2])
+        for step in order.split(", "):
+            if step == "prune":
+                masks = prune_layers(layers, 0.9)
+            elif step == "quantize":
+                grids = quantize_layers(layers, 3)
+            else:
+                named = {f"{2 * place}.weight": mask for place, mask in enumerate(masks)}
+                models.train(net, epochs=EPOCHS, masks=named, seed=seed)
+        quantize_layers(layers, 3, grids)  # what ships is on the grid
+        shares.append(models.accuracy(net))
+for order, shares in digits_by_order.items():
+    print(f"{order:28} {np.mean(shares):6.1%}")
+
+# %% [markdown]
+# Now TinyGPT, layer by layer: your `compress` against the function you repaired. Both get what flows into a layer behind the
+# blocks that are compressed already, both prune half and store 4 bits. The lower two rows leave the fine-tuning out.
+
+
+# %%
+calibration = tinygpt.windows(tinygpt.training_text(), 2 if GRADING else 32, seed=0)[:, :-1]
+windows = 2 if GRADING else 64
+
+
+def inputs_of(model, names):
+    """What flows into the named layers while the model reads the calibration text: {name: (samples, in)}."""
+    caught = {}
+    keep = lambda name: lambda layer, args: caught.__setitem__(name, args[0].flatten(0, 1).double().numpy())
+    hooks = [tinygpt.linears(model)[name].register_forward_pre_hook(keep(name)) for name in names]
+    with torch.no_grad():
+        model(calibration)
+    for hook in hooks:
+        hook.remove()
+    return caught
+
+
+def composed(change):
+    """TinyGPT with change(weight, inputs) of each layer, block after block."""
+    model = tinygpt.tiny_gpt()
+    layers = tinygpt.linears(model)
+    for block in range(1 if GRADING else len(model.blocks)):
+        names = [name for name in layers if name.startswith(f"blocks.{block}.")]
+        inputs = inputs_of(model, names[:1] if GRADING else names)
+        for name, x in inputs.items():
+            w_hat = change(layers[name].weight.detach().double().numpy(), x)
+            layers[name].weight.data.copy_(torch.as_tensor(np.asarray(w_hat)))
+    return model
+
+
+def onto_old_grid(w, w_hat):
+    scale = np.abs(w).max(axis=1, keepdims=True) / 7
+    return np.clip(np.round(w_hat / scale), -7, 7) * scale
+
+
+def halved(w):
+    kept = torch.as_tensor(np.abs(w)).topk(w.shape[1] // 2, dim=1).indices
+    return np.where(torch.zeros(w.shape).scatter_(1, kept, 1.0).numpy() > 0, w, 0)
+
+
+int4 = lambda w: rounded(torch.as_tensor(w).float(), 4)[0].double().numpy()
+ways = {
+    "prune, fine-tune, quantize": lambda w, x: compress({"weight": w, "inputs": x}),
+    "quantize, prune, fine-tune": lambda w, x: onto_old_grid(w, broken_compress({"weight": w, "inputs": x})),
+    "prune, quantize": lambda w, x: int4(halved(w)),
+    "quantize, prune": lambda w, x: halved(int4(w)),
+}
+uncompressed = tinygpt.bits_per_byte(tinygpt.tiny_gpt(), windows=windows)
+gpt_by_order = {}
+for order, change in tqdm(ways.items(), desc="TinyGPT", leave=False, disable=GRADING):
+    gpt_by_order[order] = tinygpt.bits_per_byte(composed(change), windows=windows)
+    print(f"{order:28} {gpt_by_order[order]:.3f} bits per byte, {uncompressed:.3f} as trained")
+draw.orders(digits_by_order, gpt_by_order, uncompressed)
+
+# %% [markdown]
+# Fine-tuning between the steps does most of the work. And with it, the grid has to come last. Half pruned is much for a
+# model this small; your numbers say what it costs.
+
+# %% [markdown]
+# ## 5. Which layer can give up bits?
+#
+# So far every layer got the same bits. Layers differ. To find out how much each one matters, compress one layer at a time
+# and look at the loss.
+#
+# ### Lab L9.7 · Build · 3 points
+#
+# `layer_sensitivity(model, quantize_layer, evaluate)` returns `{name: loss increase}` for every `nn.Linear` of `model`, with
+# the names that `model.named_modules()` gives.
+#
+# `quantize_layer(layer)` changes a layer in place; it may change its bias as well. `evaluate(model)` returns the loss of a
+# model, a number. The loss increase of a layer is the loss of the model in which that layer alone is changed, less the loss of
+# the model as it is. Afterwards every parameter of `model` must be what it was, bit by bit.
+#
+# Example: for `nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))` the result has the keys `"0"` and `"2"`.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L9_7", "grade": false, "locked": false, "solution": true, "task": false}
+def layer_sensitivity(model, quantize_layer, evaluate):
+    """Return {name: evaluate's increase when quantize_layer changed this nn.Linear alone}; model stays as it is."""
+    ### BEGIN SOLUTION
+    before, increases = float(evaluate(model)), {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            kept = {part: value.clone() for part, value in layer.state_dict().items()}
+            quantize_layer(layer)
+            increases[name] = float(evaluate(model)) - before
+            layer.load_state_dict(kept)
+    return increases
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L9_7", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
+from course import expect
+from course.check import passed
+from course.probe import probe
+
+
+@probe
+def sensitivity_of(layer_sensitivity, state, x, shape):
+    """Run it on a small model: its answer as plain numbers, and the model's parameters afterwards."""
+    import torch
+    from torch import nn
+
+    wide, deep = shape
+    body = nn.ModuleDict({"first": nn.Linear(4, wide), "norm": nn.LayerNorm(wide), "rest": nn.Sequential()})
+    for _ in range(deep):
+        body["rest"].append(nn.Sequential(nn.Tanh(), nn.Linear(wide, wide)))
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = body, nn.Linear(wide, 2, bias=False)
+
+        def forward(self, x):
+            return self.head(self.body["rest"](self.body["norm"](self.body["first"](x))))
+
+    model = Model()
+    if state is None:
+        return {name: list(value.shape) for name, value in model.state_dict().items()}
+    model.load_state_dict(state)
+
+    def quantize_layer(layer):
+        with torch.no_grad():
+            layer.weight.copy_((4 * layer.weight).round() / 4)
+            if layer.bias is not None:
+                layer.bias.add_(0.25)
+
+    def evaluate(model):
+        with torch.no_grad():
+            return model(x).square().mean().item()
+
+    found = layer_sensitivity(model, quantize_layer, evaluate)
+    after = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    if not isinstance(found, dict):
+        return type(found).__name__, after
+    return {str(name): float(value) for name, value in found.items()}, after
+
+
+import torch
+from torch.nn import functional
+
+
+def random_state(seed, wide, deep):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = sensitivity_of(layer_sensitivity, None, None, (wide, deep))
+    return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+
+
+names = ["body.first", "body.rest.0.1", "head"]
+state, x = random_state(0, 5, 1), torch.ones(3, 4)
+found, after = sensitivity_of(layer_sensitivity, state, x, (5, 1))
+assert isinstance(found, dict), f"layer_sensitivity should return a dict, it returned {found}"
+assert sorted(found) == names, f"the names should be {', '.join(names)}; they are {', '.join(sorted(found))}"
+passed("L9.7")
+### BEGIN HIDDEN TESTS
+
+
+def loss(state, x, deep):
+    """The same model by torch's functions."""
+    layer = lambda x, name: functional.linear(x, state[f"{name}.weight"].double(), bias(name))
+    bias = lambda name: state[f"{name}.bias"].double() if f"{name}.bias" in state else None
+    x = layer(x.double(), "body.first")
+    x = functional.layer_norm(x, x.shape[-1:], state["body.norm.weight"].double(), state["body.norm.bias"].double())
+    for place in range(deep):
+        x = layer(torch.tanh(x), f"body.rest.{place}.1")
+    return layer(x, "head").square().mean().item()
+
+
+for seed, wide, deep in [(1, 5, 1), (2, 6, 3), (3, 8, 2)]:
+    state = random_state(seed, wide, deep)
+    x = torch.randn(20, 4, generator=torch.Generator().manual_seed(seed))
+    found, after = sensitivity_of(layer_sensitivity, state, x, (wide, deep))
+    assert isinstance(found, dict), f"layer_sensitivity should return a dict, it returned {found}"
+    for name, value in state.items():
+        assert torch.equal(after[name], value), f"afterwards {name} of the model is not what it was"
+    names = ["body.first", *(f"body.rest.{place}.1" for place in range(deep)), "head"]
+    assert sorted(found) == sorted(names), f"the names should be {names}; they are {sorted(found)}"
+    for name in names:
+        changed = dict(state)
+        changed[f"{name}.weight"] = (4 * state[f"{name}.weight"]).round() / 4
+        if f"{name}.bias" in state:
+            changed[f"{name}.bias"] = state[f"{name}.bias"] + 0.25
+        increase = loss(changed, x, deep) - loss(state, x, deep)
+        expect.array(found[name], increase, f"the loss increase of {name}, one of {len(names)} layers,", 1e-4, 1e-3)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# On TinyGPT: each layer with a symmetric grid of 2 bits for each group of 128, the others as trained.
+
+# %%
+quantize_to_2 = lambda layer: layer.weight.data.copy_(rounded(layer.weight, 2, group_size=128)[0])
+evaluate = lambda model: tinygpt.bits_per_byte(model, windows=1 if GRADING else 32)
+gpt = tinygpt.tiny_gpt()
+gpt_sensitivity = layer_sensitivity(gpt, quantize_to_2, evaluate)
+gpt_sizes = {name: gpt.get_submodule(name).weight.numel() for name in gpt_sensitivity}
+for name in sorted(gpt_sensitivity, key=gpt_sensitivity.get, reverse=True):
+    print(f"{name:24} {gpt_sensitivity[name]:7.3f} bits per byte more, {gpt_sizes[name]:7,} weights")
+
+# %% [markdown]
+# ### Lab L9.8 · Build · 4 points
+#
+# Give the bits to those who need them. Each bit fewer doubles the step and quadruples the squared error (Chapter 1), so the
+# loss that layer $i$ causes with $b_i$ bits is predicted as $s_i\, 4^{-b_i}$, up to a common factor, with $s_i$ its
+# sensitivity. (All sensitivities were measured at the same bits. Count one below 0 as 0.)
+#
+# `allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8))` returns `{name: bits}` with one of `choices` for
+# each layer. `sizes` has the number of weights of each layer.
+#
+# - The codes of all layers together, $\sum_i \text{sizes}_i\, b_i / 8$ bytes, must not exceed `budget_bytes`.
+# - The predicted loss $\sum_i s_i\, 4^{-b_i}$ must not exceed that of any uniform choice that fits, and may be at most
+#   twice the least one there is. A greedy way does: start with the fewest bits everywhere, and again and again raise
+#   the layer that gains most for each byte, as long as one fits.
+#
+# `choices` may come in any order. Inputs stay as they are. Raise `ValueError`, naming the argument: `sizes` when it does not
+# have the same names as `sensitivity`, and `budget_bytes` when even the fewest bits do not fit.
+#
+# Example: `allocate_bits({"a": 1.0, "b": 0.1}, {"a": 80, "b": 80}, 60)` is `{"a": 4, "b": 2}`.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L9_8", "grade": false, "locked": false, "solution": true, "task": false}
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    """Return {name: bits of choices} of small predicted loss, sum of sensitivity * 4**-bits, within budget_bytes."""
+    ### BEGIN SOLUTION
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes must have the same names as sensitivity")
+    choices = sorted(choices)
+    bits = dict.fromkeys(sensitivity, choices[0])
+    left = 8 * budget_bytes - sum(choices[0] * size for size in sizes.values())
+    if left < 0:
+        raise ValueError(f"budget_bytes is too small even for {choices[0]} bits everywhere, got {budget_bytes}")
+    while True:
+        steps = []
+        for name, size in sizes.items():
+            for more in choices:
+                cost = size * (more - bits[name])
+                if 0 < cost <= left:
+                    gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name], left = more, left - cost
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L9_8", "grade": true, "locked": true, "solution": false, "task": false, "points": 4}
+from course import expect
+from course.check import passed
+
+returned = allocate_bits({"a": 1.0, "b": 0.1}, {"a": 80, "b": 80}, 60)
+assert returned == {"a": 4, "b": 2}, f'the example should give {{"a": 4, "b": 2}}, it gave {returned}'
+passed("L9.8")
+### BEGIN HIDDEN TESTS
+import itertools
+
+import numpy as np
+
+
+def check_allocation(sensitivity, sizes, budget, choices, of, given=True):
+    kept = dict(sensitivity), dict(sizes)
+    found = allocate_bits(sensitivity, sizes, budget, choices) if given else allocate_bits(sensitivity, sizes, budget)
+    assert (sensitivity, sizes) == kept, "the function changed its inputs: work on a copy"
+    assert isinstance(found, dict), f"{of} should return a dict {{name: bits}}, it returned {found!r:.60}"
+    assert set(found) == set(sizes), f"{of} should have the names {sorted(sizes)}, it has {sorted(map(str, found))}"
+    wrong = [bits for bits in found.values() if bits not in choices]
+    assert not wrong, f"{of} should use {choices} only, it used {wrong[:1]}"
+    used = sum(sizes[name] * int(bits) for name, bits in found.items()) / 8
+    assert used <= budget, f"{of}: the codes take {used:g} bytes and the budget is {budget:g}"
+    s, n = (np.array([each[name] for name in sizes], dtype=float) for each in (sensitivity, sizes))
+    grid = np.array(list(itertools.product(choices, repeat=len(n))), dtype=float)
+    loss = (np.maximum(s, 0) * 4.0**-grid).sum(1)
+    fitting = (grid * n).sum(1) / 8 <= budget
+    mine = sum(max(sensitivity[name], 0) * 4.0 ** -int(bits) for name, bits in found.items())
+    uniform = loss[fitting & (grid == grid[:, :1]).all(1)].min()
+    assert mine <= uniform * (1 + 1e-9), (
+        f"{of}: the predicted loss {mine:.4g} is above {uniform:.4g}, that of the same bits everywhere"
+    )
+    least = loss[fitting].min()
+    assert mine <= 2 * least + 1e-12, f"{of}: the predicted loss is {mine / least:.2f} times the least one"
+
+
+for seed in range(6):
+    rng = np.random.default_rng(980 + seed)
+    names = [f"layer {k}" for k in range(7)]
+    sensitivity = {name: float(10 ** rng.uniform(-3, 1)) for name in names}
+    sizes = dict.fromkeys(names, 1600) if seed % 2 else {name: int(rng.choice([1600, 6400])) for name in names}
+    if seed == 3:
+        sensitivity["layer 2"] = -0.01
+    for bits in (2, 2.6, 3, 3.7, 5, 8, 9):
+        budget = sum(sizes.values()) * bits / 8
+        of = f"7 layers, room for {bits} bits a weight:"
+        check_allocation(sensitivity, sizes, budget, (2, 3, 4, 8), of, given=False)
+sensitivity, sizes = {"a": 0.2, "b": 3.0, "c": 0.02}, {"c": 640, "a": 320, "b": 160}
+for choices in [(8, 2, 4), (1, 2, 3, 4, 5, 6), (4,)]:
+    for bits in (4, 5.5):
+        check_allocation(
+            sensitivity, sizes, 1120 * bits / 8, choices, f"choices {choices}, room for {bits} bits a weight:"
+        )
+expect.refuses(allocate_bits, sensitivity, sizes, 1120 * 2 / 8 - 1, naming="budget_bytes", of="a budget below 2 bits")
+expect.refuses(allocate_bits, sensitivity, {"a": 320, "b": 160}, 1000, naming="sizes", of="sizes without layer c")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it: who gets the bits
+#
+# Your function, your sensitivities. Move the budget. Which layers get their third bit first, and which their eighth last?
+
+# %%
+draw.allocation(allocate_bits, gpt_sensitivity, gpt_sizes)
+
+# %% [markdown]
+# And the model? Uniform bits against yours, at the same number of bytes. Uniform takes the most bits that fit.
+
+
+# %%
+def with_bits(bits):
+    """Bits per byte of TinyGPT with bits[name] bits for each layer, in groups of 128."""
+    model = tinygpt.tiny_gpt()
+    for name, many in bits.items():
+        layer = model.get_submodule(name)
+        layer.weight.data.copy_(rounded(layer.weight, many, group_size=128)[0])
+    return tinygpt.bits_per_byte(model, windows=windows)
+
+
+total = sum(gpt_sizes.values())
+by_budget = {}
+for bits_per_weight in (3, 3.5, 4):
+    allocated = allocate_bits(gpt_sensitivity, gpt_sizes, total * bits_per_weight / 8)
+    by_budget[bits_per_weight] = with_bits(dict.fromkeys(gpt_sizes, int(bits_per_weight))), with_bits(allocated)
+    uniform, yours = by_budget[bits_per_weight]
+    print(f"{bits_per_weight} bits a weight: uniform {uniform:.3f}, yours {yours:.3f} bits per byte")
+
+# %% [markdown]
+# With 3 bits a weight it matters most who gets them. At 4 there is little left to gain, and a prediction made from one
+# measurement at 2 bits, one layer at a time, can also be a little wrong: see your last line.
+
+# %% [markdown]
+# ## 6. The Pareto picture
+#
+# There is no best compression, only what nothing beats: a choice is on the *Pareto front* when no other one is as small and
+# better. The cell prunes and quantizes TinyGPT in every combination. Unstructured pruning has its price in the size: one bit
+# for each weight, to say which are 0. Each group's scale takes 16 bits.
+
+# %%
+shares, all_bits, groups = ((0.0, 0.25), (3, 4), (32, 128)) if GRADING else (
+    (0.0, 0.1, 0.25, 0.5), (2, 3, 4, 5, 6, 8), (32, 64, 128))  # fmt: skip
+linear_weights = sum(layer.weight.numel() for layer in tinygpt.linears(gpt).values())
+measured = draw.Measured(linear_weights, sum(p.numel() for p in gpt.parameters()) - linear_weights)
+pareto_windows = 1 if GRADING else 16
+as_trained = tinygpt.bits_per_byte(gpt, windows=pareto_windows)
+with tqdm(total=len(shares) * len(all_bits) * len(groups), desc="models", leave=False, disable=GRADING) as progress:
+    for share in shares:
+        pruned = tinygpt.tiny_gpt()
+        prune_layers(tinygpt.linears(pruned).values(), share)
+        for bits in all_bits:
+            for group_size in groups:
+                candidate = tinygpt.tiny_gpt()
+                for name, layer in tinygpt.linears(candidate).items():
+                    w = pruned.get_submodule(name).weight
+                    layer.weight.data.copy_(rounded(w, bits, group_size=group_size)[0])
+                key = share, bits, group_size
+                measured[key] = tinygpt.bits_per_byte(candidate, windows=pareto_windows)
+                progress.update()
+
+# %% [markdown]
+# The codes' bytes come from your `compressed_size_gb`. Which shares, bits and groups are on the front? Why is pruning a tenth
+# never worth it here?
+
+# %%
+draw.pareto(compressed_size_gb, measured, as_trained, challenge.limit())
+
+# %% [markdown]
+# ## 7. The challenge
+#
+# Everything you know, in one file of at most 25 % of TinyGPT's FP16 file. Note that *everything* is in the file: embedding,
+# output layer and norms too.
+#
+# ### Lab L9.9 · Challenge · 8 points
+#
+# Write two functions.
+#
+# `compress_to_bytes(model, calibration)` gets a TinyGPT and whole numbers of shape (32, 128), windows of text that it was
+# trained on. It returns `bytes`. You may change `model`. It may take up to 60 seconds in the grader; stay well below.
+#
+# `restore(blob)` returns `{name: array}` with every name and shape of `model.state_dict()`, as NumPy arrays or tensors.
+#
+# The rules:
+#
+# - `restore` runs in a **new process** that knows nothing of your notebook and cannot open any file. It must stand alone: put
+#   its helpers and imports inside it. `np` and `torch` are there; it may import NumPy, PyTorch, safetensors, and from
+#   Python's library what packs and computes (`zlib`, `lzma`, `struct`, `json`, `math` and their like).
+# - What counts is the length of the blob **and** of the code of `restore`, together at most `challenge.limit()` bytes.
+# - The blob is data. Pickles and code that runs when the file is loaded are refused.
+# - The grader's model numbers the 256 byte values in another way than yours. So only what your bytes hold can help.
+# - Held-out text is for measuring. Do not train on it.
+#
+# A file that is too long, is not `bytes`, or does not come back whole earns nothing, and the message says why. Otherwise
+# points grow with quality. *More* is bits per byte on held-out text, less those of the same model in 16 bits:
+#
+# | points | your file |
+# |---|---|
+# | 3 | is short enough, comes back, and predicts better than a guess |
+# | +1 | has at most 1.0 more |
+# | +1 | has at most 0.3 more |
+# | +1 | has at most 0.12 more |
+# | +1 | has at most 0.06 more |
+# | +1 | has at most 0.03 more |
+#
+# Where to begin: 3 bits for each weight in groups of 32 fit easily and leave a third of the points. Codes are not all
+# equally frequent, so `zlib` makes them shorter, and then more levels fit. What you built in Chapters 2 to 7 is yours to use:
+# copy it into the answer cell.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L9_9", "grade": false, "locked": false, "solution": true, "task": false}
+def compress_to_bytes(model, calibration):
+    """Return bytes from which restore makes the weights of model again; calibration is (32, 128) bytes of text."""
+    ### BEGIN SOLUTION
+    import json
+    import zlib
+
+    def inputs(layer):
+        caught = []
+        hook = layer.register_forward_pre_hook(lambda layer, args: caught.append(args[0].flatten(0, 1).double()))
+        model(calibration)
+        hook.remove()
+        return caught[0]
+
+    def gptq(w, scale, x):
+        """Codes on an unlimited grid, each error pushed to the columns left (Frantar et al. 2022)."""
+        hessian = 2 * x.T @ x
+        hessian += (0.01 * hessian.diagonal().mean() + 1e-9) * torch.eye(len(hessian))
+        upper = torch.linalg.cholesky(torch.linalg.inv(hessian)).T
+        codes = torch.empty_like(w)
+        for j in range(w.shape[1]):
+            codes[:, j] = (w[:, j] / scale).round().clamp(-127, 127)
+            w[:, j + 1 :] -= torch.outer((w[:, j] - codes[:, j] * scale) / upper[j, j], upper[j, j + 1 :])
+        return codes
+
+    shapes, plain, all_codes = [], b"", b""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            shapes.append([name, list(parameter.shape)])
+            if parameter.dim() == 1:
+                plain += parameter.half().numpy().tobytes()
+                continue
+            # Steps of 0.3 standard deviations, and no clipping: the rare large codes cost bits only where they occur.
+            scale = (0.3 * parameter.std(1)).half()
+            layer = model.get_submodule(name.removesuffix(".weight"))
+            if isinstance(layer, torch.nn.Linear):
+                codes = gptq(parameter.double(), scale.double(), inputs(layer))
+            else:
+                codes = (parameter / scale[:, None].float()).round().clamp(-127, 127)
+            parameter.copy_(codes * scale[:, None])
+            plain += scale.numpy().tobytes()
+            all_codes += codes.to(torch.int8).numpy().tobytes()
+    huffman = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_HUFFMAN_ONLY)
+    head = zlib.compress(json.dumps(shapes).encode(), 9)
+    sizes = len(head).to_bytes(4, "little") + len(plain).to_bytes(4, "little")
+    return sizes + head + plain + huffman.compress(all_codes) + huffman.flush()
+    ### END SOLUTION
+
+
+def restore(blob):
+    """Return {name: array} of all weights from the bytes alone; runs where nothing else is."""
+    ### BEGIN SOLUTION
+    import json
+    import zlib
+
+    head, plain = (int.from_bytes(blob[at : at + 4], "little") for at in (0, 4))
+    shapes = json.loads(zlib.decompress(blob[8 : 8 + head]))
+    numbers = np.frombuffer(blob[8 + head : 8 + head + plain], np.float16).astype(np.float32)
+    codes = np.frombuffer(zlib.decompress(blob[8 + head + plain :], -15), np.int8)
+    state = {}
+    for name, shape in shapes:
+        state[name], numbers = numbers[: shape[0]], numbers[shape[0] :]
+        if len(shape) == 2:
+            size = shape[0] * shape[1]
+            state[name] = state[name][:, None] * codes[:size].reshape(shape)
+            codes = codes[size:]
+    return state
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L9_9", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
+from course import challenge
+from course.check import passed
+
+shuffle = 0  # the grader numbers the byte values in another way
+### BEGIN HIDDEN TESTS
+shuffle = 90_217
+### END HIDDEN TESTS
+print(challenge.measure(compress_to_bytes, restore, shuffle))
+passed("L9.9")
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L9_9_level_1", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import challenge
+
+shuffle = 0
+### BEGIN HIDDEN TESTS
+shuffle = 90_217
+### END HIDDEN TESTS
+challenge.measure(compress_to_bytes, restore, shuffle).reaches(1.0)
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L9_9_level_2", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import challenge
+
+shuffle = 0
+### BEGIN HIDDEN TESTS
+shuffle = 90_217
+### END HIDDEN TESTS
+challenge.measure(compress_to_bytes, restore, shuffle).reaches(0.3)
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L9_9_level_3", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import challenge
+
+shuffle = 0
+### BEGIN HIDDEN TESTS
+shuffle = 90_217
+### END HIDDEN TESTS
+challenge.measure(compress_to_bytes, restore, shuffle).reaches(0.12)
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L9_9_level_4", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import challenge
+
+shuffle = 0
+### BEGIN HIDDEN TESTS
+shuffle = 90_217
+### END HIDDEN TESTS
+challenge.measure(compress_to_bytes, restore, shuffle).reaches(0.06)
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L9_9_level_5", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import challenge
+
+shuffle = 0
+### BEGIN HIDDEN TESTS
+shuffle = 90_217
+### END HIDDEN TESTS
+challenge.measure(compress_to_bytes, restore, shuffle).reaches(0.03)
+
+# %% [markdown]
+# ### See it: a real file
+#
+# Your bytes go to disk, the file system says how long they are, and a model made from the file alone goes on writing.
+
+# %%
+if GRADING:
+    print("This is left out in the graded run: the test cells above have done it.")
+else:
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "tinygpt.compressed")
+        with open(path, "wb") as file:
+            file.write(compress_to_bytes(tinygpt.tiny_gpt(), calibration))
+        size = os.path.getsize(path)
+        with open(path, "rb") as file:
+            weights = restore(file.read())
+    yours = tinygpt.TinyGPT().eval()
+    yours.load_state_dict({name: torch.as_tensor(np.asarray(value)) for name, value in weights.items()})
+    full = os.path.getsize(tinygpt.WEIGHTS)
+    file_quality = tinygpt.bits_per_byte(yours, windows=pareto_windows)
+    print(f"{size:,} bytes on disk, {full / size:.2f} times smaller than {full:,}\n")
+    print(tinygpt.generate(yours, "import os\n\ndef ", length=120))
+
+# %% [markdown]
+# And in the Pareto picture, where everything else was pruned and rounded to nearest:
+
+# %%
+None if GRADING else draw.your_file(compressed_size_gb, measured, as_trained, challenge.limit(), size, file_quality)
+
+# %% [markdown]
+# ## What you measured
+#
+# The seven techniques of this course side by side. Ratios and losses are what their papers report, for the models they
+# tried; Sources has them. What this chapter measured stands in the last column. Look up your numbers of the other chapters
+# and type them in.
+
+# %%
+smallest = min(measured, key=lambda key: (measured[key] > as_trained + 0.1, measured.size(compressed_size_gb, key)))
+techniques = draw.Techniques(
+    {
+        "Post-training quantization": f"{smallest[1]} bits in groups of {smallest[2]}, {smallest[0]:.0%} pruned: "
+        f"{2 * sum(p.numel() for p in gpt.parameters()) / measured.size(compressed_size_gb, smallest):.1f}x, "
+        f"{measured[smallest] - as_trained:+.3f} bits per byte",
+        "Quantization-aware training": "",
+        "Pruning": f"half, fine-tuned, 4 bits: {gpt_by_order['prune, fine-tune, quantize'] - uncompressed:+.3f} bits per byte",
+        "Lottery tickets": "",
+        "Distillation": "",
+        "Low rank and LoRA": "",
+        "Mixed precision": "",
+    }
+)
+techniques
+
+# %% [markdown]
+# - Ratios multiply. Losses do not: each step damages what the one before it left.
+# - Prune, repair, and round last. The grid must fit the weights that ship.
+# - At batch 1, time follows bytes. A smaller student in fewer bits gains from both.
+# - Layers differ. Measure who needs the bits before you hand them out, most of all when there are few.
+# - Count everything: scales, masks, the head, the code. Then look at the front, and choose.
+#
+# ### Sources
+#
+# - S. Han, H. Mao, W. J. Dally, Deep Compression, 2016, arXiv:1510.00149: pruning, then quantization, then Huffman coding; 35
+#   times smaller on AlexNet.
+# - S. Han, J. Pool, J. Tran, W. J. Dally, Learning both Weights and Connections for Efficient Neural Networks, 2015,
+#   arXiv:1506.02626: prune and retrain; 9 and 13 times fewer weights.
+# - E. Frantar, S. Ashkboos, T. Hoefler, D. Alistarh, GPTQ, 2022, arXiv:2210.17323: 3 and 4 bits after training.
+# - S. K. Esser et al., Learned Step Size Quantization, 2020, arXiv:1902.08153: 3 bits at full accuracy.
+# - J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, 2019, arXiv:1803.03635: tickets of 10 to 20 % of the size.
+# - G. Hinton, O. Vinyals, J. Dean, Distilling the Knowledge in a Neural Network, 2015, arXiv:1503.02531; V. Sanh et al.,
+#   DistilBERT, 2019, arXiv:1910.01108: 40 % smaller, 97 % of the score.
+# - E. J. Hu et al., LoRA, 2021, arXiv:2106.09685: 10,000 times fewer trainable parameters.
+# - P. Micikevicius et al., Mixed Precision Training, 2018, arXiv:1710.03740: nearly half the memory.
+# - Y. Shoham, A. Gersho, Efficient bit allocation for an arbitrary set of quantizers, IEEE Transactions on Acoustics, Speech,
+#   and Signal Processing 36, 1988; Z. Dong et al., HAWQ, 2019, arXiv:1905.03696: bits by sensitivity.
+# - D. A. Huffman, A Method for the Construction of Minimum-Redundancy Codes, Proceedings of the IRE 40, 1952.
