@@ -12,7 +12,7 @@ STEP    := $(PY) -m autograder
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .SECONDARY:
-.PHONY: all test lab source release grade feedback report results bench tinygpt lint format clean
+.PHONY: all test lab source release grade feedback report results publish bench tinygpt lint format clean
 # Each step says what failed and what to do; make's own lines are kept short.
 MAKEFLAGS += --no-print-directory
 
@@ -62,6 +62,10 @@ source release grade feedback: .make/ready
 
 report results: .make/ready
 	@$(STEP) $@
+
+# Learners' part for a class, in a folder of its own: make publish TO=../my-class
+publish: .make/ready
+	@$(STEP) publish "$(TO)"
 
 lab: .make/ready
 	@$(STEP) free-port $(PORT)

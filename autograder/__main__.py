@@ -5,6 +5,8 @@ import sys
 
 from autograder import CourseError, chapters, use_own_programs
 
+ARGUMENT = {"free-port": "port", "publish": "folder"}
+
 
 def main() -> int:
     steps = {
@@ -16,13 +18,14 @@ def main() -> int:
         "feedback": "write the feedback pages",
         "report": "print the grade table",
         "results": "print the class's results in the capstone's challenge, and write them as CSV",
+        "publish": "write what learners get, without solutions, into a folder of its own",
         "free-port": "fail when a port is in use",
     }
     parser = argparse.ArgumentParser(prog="python -m autograder", description=__doc__)
     commands = parser.add_subparsers(dest="step", required=True)
     for name, help_text in steps.items():
         command = commands.add_parser(name, help=help_text)
-        command.add_argument("arguments", nargs="*", metavar="port" if name == "free-port" else "chapter")
+        command.add_argument("arguments", nargs="*", metavar=ARGUMENT.get(name, "chapter"))
         if name == "grade":
             command.add_argument("--force", action="store_true", help="grade again what was graded before")
     options = parser.parse_args()
@@ -40,6 +43,11 @@ def run(options: argparse.Namespace) -> None:
         from autograder import ports
 
         return ports.require_free(int(options.arguments[0]))
+    if options.step == "publish":
+        from autograder import publish
+
+        publish.write(" ".join(options.arguments))
+        return
     if options.step == "results":
         from autograder import results
 

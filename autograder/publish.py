@@ -1,0 +1,51 @@
+"""What learners of a class get, as a folder of its own: the chapters' releases and the library, and no solution.
+
+The folder becomes a repository of its own, without this one's history, which holds every solution.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from autograder import ROOT, CourseError
+
+FOLDERS = ("course", "release")  # written anew each time
+FILES = ("pyproject.toml", "LICENSE", "LICENSE-TEXT")
+LEARNERS_SECTIONS = ("Learners", "Licence")
+
+
+def write(target: str) -> Path:
+    """Write the learners' folder to `target`, which is empty, new, or was written before; other files in it stay."""
+    if not target:
+        raise CourseError("name the folder to write to: make publish TO=../my-class")
+    folder = Path(target).resolve()
+    if folder == ROOT or ROOT.is_relative_to(folder) or folder.is_relative_to(ROOT):
+        raise CourseError(f"{folder} and this repository lie in each other: choose a folder outside, TO=../my-class")
+    if folder.exists() and not folder.is_dir():
+        raise CourseError(f"{folder} is not a folder: choose another with TO=")
+    there = {path.name for path in folder.iterdir()} - {".git"} if folder.exists() else set()
+    if there and not {*FOLDERS, *FILES} <= there:
+        raise CourseError(f"{folder} holds something else: choose a new or empty folder with TO=")
+    try:
+        for name in FOLDERS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        for name in FILES:
+            shutil.copy(ROOT / name, folder)
+        text, pictures = _for_learners((ROOT / "README.md").read_text("utf-8"))
+        (folder / "README.md").write_text(text, "utf-8")
+        for name in pictures:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    except OSError as error:
+        raise CourseError(f"cannot write {folder}: {error.strerror}; check the folder's permissions") from error
+    print(f"wrote {folder}: {len(list(folder.glob('release/*/*.ipynb')))} chapters and the library, no solutions")
+    return folder
+
+
+def _for_learners(readme: str) -> tuple[str, list[str]]:
+    """(the README's head and the sections for learners, the pictures that these show)."""
+    head, *sections = re.split(r"^## ", readme, flags=re.MULTILINE)
+    kept = [section for section in sections if section.splitlines()[0] in LEARNERS_SECTIONS]
+    text = "## ".join([head, *kept])
+    return text, re.findall(r"!\[[^\]]*\]\(([^):]+)\)", text)
