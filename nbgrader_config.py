@@ -11,7 +11,7 @@ from nbgrader.converters.generate_assignment import GenerateAssignment
 from nbgrader.preprocessors import ClearSolutions, Execute, GetGrades
 
 from autograder import COURSE_ID, batch, use_own_programs
-from autograder.build import RunnableStubs, SetUpCell
+from autograder.build import ColabBadge, RunnableStubs, SetUpCell, Unpair
 from autograder.execute import TwoKernels
 from autograder.feedback import FeedbackPage, Outcomes
 from autograder.repair import Repair, SubmissionExporter
@@ -24,14 +24,19 @@ c.CourseDirectory.course_id = COURSE_ID
 # The percent texts hold the solutions: they must not be copied into a release.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py", ".course_progress.json"]
 
-# The one setting for Colab: an address or a wheel that pip understands. Edit it here for your class, or give it once:
+# The one setting for Colab: where the course is public, as GitHub's owner/name. Put yours in place of your_name (GitHub
+# gives that name to nobody) and run `make release`, or give it once: make release COURSE_REPOSITORY=owner/name.
+# Each release's badge opens that repository's notebook, and its set-up cell installs the library from there.
+repository = os.environ.get("COURSE_REPOSITORY", "your_name/model-compression-course")
+c.ColabBadge.repository = repository
+# A library that lies elsewhere: any address or wheel that pip understands, such as
 #   make release COURSE_PACKAGE=https://.../model_compression_course-0.1.0-py3-none-any.whl
-c.SetUpCell.package = os.environ.get("COURSE_PACKAGE", "")
+c.SetUpCell.package = os.environ.get("COURSE_PACKAGE") or (repository and f"git+https://github.com/{repository}")
 
 # A stub says so when it is called. Where no function surrounds it, RunnableStubs makes it a comment, so that
 # Run All reaches the exercises that are answered.
 c.ClearSolutions.code_stub = {"python": 'raise NotImplementedError("your code here")'}
-steps = [SetUpCell, *GenerateAssignment.preprocessors.default()]
+steps = [Unpair, ColabBadge, SetUpCell, *GenerateAssignment.preprocessors.default()]
 steps.insert(steps.index(ClearSolutions) + 1, RunnableStubs)
 c.GenerateAssignment.preprocessors = steps
 
@@ -53,8 +58,8 @@ c.FeedbackPage.extra_template_basedirs = [str(Path(__file__).resolve().parent / 
 # zip_collect: the part before the first "_" is the student, the chapter's name ends the file's; what browsers and
 # learning platforms put between and behind does not matter: ada_ch01_quantization (1).ipynb,
 # ada_4711_assignsubmission_file_ch01_quantization.ipynb, ada_2026-11-23-10-15-00_ch01_quantization.ipynb, or a folder
-# or zip named ada_anything that holds ch01_quantization.ipynb.
+# or zip named ada_anything that holds ch01_quantization.ipynb or Colab's "Copy of ch01_quantization.ipynb".
 c.FileNameCollectorPlugin.named_regexp = (
-    r".*/extracted/(?:.*/)?(?!ch\d\d_)(?P<student_id>[^/_]+)_(?:.*[_/])?"
+    r".*/extracted/(?:.*/)?(?:Copy of )*(?!ch\d\d_)(?P<student_id>[^/_]+)_(?:.*[_/ ])?"
     r"(?:(?P<timestamp>\d{4}(?:-\d\d){5})_)?(?P<file_id>ch\d\d_[a-z0-9_]+?)(?: ?\(\d+\)| copy)?\.ipynb$"
 )

@@ -21,6 +21,7 @@ from autograder import NEEDS_A_LOOK, ROOT, CourseError, chapters
 from course import check
 
 CHECKS = ROOT / "course" / "checks.json"
+COLAB = "https://colab.research.google.com"
 
 
 def source_notebook(chapter: str) -> str:
@@ -140,6 +141,33 @@ def _write(path: Path, text: str) -> bool:
     except OSError as error:
         raise CourseError(f"cannot write {path}: {error.strerror}; check the folder's permissions") from error
     return True
+
+
+class ColabBadge(NbGraderPreprocessor):
+    """Puts a badge that opens the release in Colab above its title; a step of generate_assignment."""
+
+    repository = Unicode(
+        "", help="Where the course is public: GitHub's owner/name. Without one there is no badge."
+    ).tag(config=True)
+    branch = Unicode("main", help="The branch whose release/ Colab opens.").tag(config=True)
+
+    def preprocess(self, nb, resources):
+        if self.repository:
+            if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository):
+                raise CourseError(f"ColabBadge.repository must be GitHub's owner/name, got {self.repository!r}")
+            chapter = resources["nbgrader"]["assignment"]
+            page = f"{COLAB}/github/{self.repository}/blob/{self.branch}/release/{chapter}/{chapter}.ipynb"
+            badge = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({page})"
+            nb.cells.insert(0, nbformat.v4.new_markdown_cell(badge, id="open-in-colab"))
+        return nb, resources
+
+
+class Unpair(NbGraderPreprocessor):
+    """Takes the pairing with a percent text out of a release, where JupyterLab would write one with every save."""
+
+    def preprocess(self, nb, resources):
+        nb.metadata.pop("jupytext", None)
+        return nb, resources
 
 
 class SetUpCell(NbGraderPreprocessor):

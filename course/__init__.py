@@ -8,9 +8,9 @@ import os
 
 __version__ = "0.1.0"
 
-#: True while nbgrader executes the notebook. Experiments that train shrink to a smoke size then: grades
-#: come from test cells, and a class of hundreds should not train hundreds of models.
-GRADING = os.environ.get("NBGRADER_EXECUTION") == "autograde"
+#: True while nbgrader executes the notebook, to grade or to validate it. Experiments that train shrink to a smoke size
+#: then: grades come from test cells, and a class of hundreds should not train hundreds of models.
+GRADING = os.environ.get("NBGRADER_EXECUTION") in ("autograde", "validate")
 
 
 def ready(chapter: int) -> None:
@@ -23,14 +23,15 @@ def ready(chapter: int) -> None:
     import torch
     from IPython import get_ipython
 
-    from course import check, style
+    from course import alt, check, style
 
     style.use()
     if shell := get_ipython():
         shell.run_line_magic("matplotlib", "inline")  # shows a Figure that a cell ends with
+        alt.use(shell)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {os.cpu_count()} cores"
     print(f"Ready: course {__version__}, Python {platform.python_version()}, torch {torch.__version__} on {device}.")
     if GRADING:
-        print("This is the graded run: what trains is cut short here, so the numbers of experiments mean nothing.")
+        print("nbgrader runs this notebook: what trains is cut short here, so the numbers of experiments mean nothing.")
     else:
         check.show_progress(chapter)

@@ -7,6 +7,8 @@ frame: mapping to it and compressing one byte a pixel takes 2 ms where compressi
 
 A frame is drawn inside the event's own handler. ipywidgets' front end sends the next value of a slider only when the
 kernel has finished with the last one, and then the newest: stale events are dropped there, and nothing queues up here.
+
+A saved notebook keeps the first frame as a PNG beside the widget, for readers without a kernel.
 """
 
 import html
@@ -22,8 +24,39 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
+from traitlets import Unicode
 
+from course import alt as words
 from course import style
+from course.slider_names import NAMES
+
+if tuple(map(int, widgets.__version__.split(".")[:2])) < (7, 7):
+    raise ImportError(
+        f"ipywidgets {widgets.__version__} is here and 7.7 or newer is needed for live figures: "
+        'run %pip install "ipywidgets>=7.7", then restart the kernel'
+    )
+
+#: Moves text out of sight, but not out of a screen reader's way.
+UNSEEN = "position:absolute; width:1px; height:1px; overflow:hidden; clip-path:inset(50%); white-space:nowrap"
+
+
+class Picture(widgets.Image):
+    """An image whose tooltip is its accessible name, because Jupyter's image widget has no alternative text.
+
+    ipywidgets 7 has no tooltip either: there the name is None, and the text has to stand beside the image.
+    """
+
+    #: ipywidgets 8's browser side looks at an image's description before it sets the tooltip, and fails without one.
+    description = Unicode("").tag(sync=True)
+
+    @property
+    def name(self) -> str | None:
+        return getattr(self, "tooltip", None)
+
+    @name.setter
+    def name(self, text: str) -> None:
+        if self.has_trait("tooltip"):
+            self.tooltip = text
 
 
 class Live(widgets.VBox):
@@ -46,10 +79,13 @@ class Live(widgets.VBox):
         alt: str,
         **controls,
     ):
+        if not (alt or "").strip():
+            raise ValueError(f"alt must be a sentence that says what the figure shows, got {alt!r}")
         self.controls = {name: _control(name, given) for name, given in controls.items()}
         self.alt = alt
-        self.image = widgets.Image(format="png", layout=widgets.Layout(width="100%", max_width=_width(figure)))
+        self.image = Picture(format="png", layout=widgets.Layout(width="100%", max_width=_width(figure)))
         self.image.add_class("course-live")
+        self.image.name = alt
         self.caption = widgets.HTML()
         self.message = widgets.HTML()
         self._palette = None
@@ -60,8 +96,11 @@ class Live(widgets.VBox):
         self._canvas = FigureCanvasAgg(figure)
         self._canvas.draw()
         self._background = self._canvas.copy_from_bbox(figure.bbox)
-        row = widgets.HBox([*self.controls.values(), self.caption], layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__([row, self.image, self.message])
+        row = widgets.HBox(list(self.controls.values()), layout=widgets.Layout(flex_flow="row wrap"))
+        names = widgets.HTML(NAMES, layout=widgets.Layout(height="0", margin="0"))
+        beside = [] if self.image.name else [widgets.HTML(f'<span style="{UNSEEN}">Figure: {html.escape(alt)}</span>')]
+        super().__init__([row, *beside, self.image, self.caption, self.message, names])
+        self.add_class("course-figure")
         self._show(self._frame())  # something to look at even when the first update raises
         self.draw()
         for control in self.controls.values():
@@ -80,8 +119,16 @@ class Live(widgets.VBox):
             frame = self._frame()
             self._palette = self._palette or _palette(frame)
             self._show(frame.quantize(palette=self._palette, dither=Image.Dither.NONE))
-            self.caption.value = f'<span style="font-size:1.15em">{html.escape(caption or "")}</span>'
+            self.caption.value = f'<span role="status" style="font-size:1.15em">{html.escape(caption or "")}</span>'
             self.message.value = ""
+
+    _ipython_display_ = None  # ipywidgets 7 shows itself by this and would leave the picture out
+
+    def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
+        """What a display message holds: the widget, and for readers without a kernel the present frame and its text."""
+        data, metadata = words.shown(self.image.value, self.alt)
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return data | {"application/vnd.jupyter.widget-view+json": view}, metadata
 
     def _frame(self) -> Image.Image:
         size = self._canvas.get_width_height(physical=True)
@@ -126,6 +173,8 @@ def _control(name: str, given) -> widgets.Widget:
     if not control.description:
         control.description = name.replace("_", " ")
     control.style.description_width = "initial"
+    if control.layout.width is None:  # a long label leaves the track its length
+        control.layout.width = f"{20 + 0.6 * len(control.description):.0f}em"
     return control
 
 
@@ -136,4 +185,4 @@ def _explain(error: Exception) -> str:
         if frame.filename.startswith("<") or "ipykernel_" in frame.filename:
             where = f" (in {frame.name}, line {frame.lineno}: {frame.line})"
     text = f"{type(error).__name__}: {error}{where}"
-    return f'<pre role="alert" style="color:#B00020; white-space:pre-wrap">{html.escape(text)}</pre>'
+    return f'<pre role="alert" style="color:{style.MESSAGE}; white-space:pre-wrap">{html.escape(text)}</pre>'

@@ -12,7 +12,8 @@ import warnings
 
 # pytest runs two processes on two cores, each with kernels of its own: more threads only wait for each other.
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-os.environ.pop("COURSE_PACKAGE", None)
+for setting in ("COURSE_PACKAGE", "COURSE_REPOSITORY"):
+    os.environ.pop(setting, None)
 
 import numpy as np
 import pytest

@@ -5,8 +5,6 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from conftest import points
-from nbgrader.utils import determine_grade
 
 from autograder import bank
 from autograder.execute import TwoKernels
@@ -115,28 +113,6 @@ def test_the_scales_gradient_is_pytorchs_away_from_the_outer_half_steps(solution
     torch._fake_quantize_learnable_per_tensor_affine(x, scale, torch.zeros(1), -3, 3, 1.0).backward(grad)
     ours = solution["lsq_scale_gradient"](x.numpy(), 0.3, -3, 3, grad.numpy())
     assert ours == pytest.approx(scale.grad.item(), rel=1e-3)
-
-
-def test_every_answer_gets_the_same_points_in_two_kernels_as_in_one(exercises_of, tmp_path, monkeypatch):
-    """Probes, classes and bad input across the border: the whole bank in one graded notebook."""
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    exercises, answers = exercises_of(CHAPTER), bank.answers(CHAPTER)
-    cells, spans = [nbformat.v4.new_code_cell("import numpy as np\nimport torch")], []
-    for answer in answers:
-        tests = [nbformat.v4.new_code_cell(t.source, metadata=t.metadata) for t in exercises[answer.exercise].tests]
-        spans.append((len(cells) + 1, len(cells) + 1 + len(tests)))
-        cells += [nbformat.v4.new_code_cell(answer.source), *tests]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    folder = tmp_path / "home"
-    folder.mkdir()
-    TwoKernels(total_timeout=600).preprocess(notebook, {"metadata": {"path": str(folder)}})
-    for answer, (first, last) in zip(answers, spans, strict=True):
-        earned = sum(determine_grade(cell)[0] for cell in notebook.cells[first:last])
-        said = [
-            output.get("evalue", output.get("text")) for cell in notebook.cells[first:last] for output in cell.outputs
-        ]
-        assert earned == points(exercises[answer.exercise], answer.source)[0], (answer.exercise, answer.name, said)
-        assert "not plain data" not in str(said) or not answer.right
 
 
 def test_an_error_in_a_probe_names_the_learners_own_line(exercises_of, tmp_path):

@@ -155,11 +155,58 @@ def windows_line_ends(nb):
 
 @damage
 def as_colab_writes_it(nb):
+    """After Run All there: format 4.0, cells' ids in their metadata, every widget's state, outputs, sources as lists."""
     nb.nbformat_minor = 0
-    nb.metadata = nbformat.NotebookNode(colab={"provenance": []}, kernelspec={"name": "python3", "display_name": "P"})
+    model = {"model_module": "@jupyter-widgets/controls", "model_module_version": "1.5.0", "model_name": "ImageModel"}
+    nb.metadata = nbformat.from_dict(
+        {
+            "accelerator": "GPU",
+            "colab": {"provenance": [], "toc_visible": True, "gpuType": "T4"},
+            "kernelspec": {"name": "python3", "display_name": "Python 3"},
+            "language_info": {"name": "python"},
+            "widgets": {"application/vnd.jupyter.widget-state+json": {"f00d": model | {"state": {"format": "png"}}}},
+        }
+    )
     for index, cell in enumerate(nb.cells):
         cell.pop("id", None)
-        cell.metadata |= {"id": f"x{index}", "colab": {"base_uri": "https://example.org"}, "outputId": "y"}
+        cell.source = cell.source.splitlines(keepends=True)
+        cell.metadata["id"] = f"Zx_{index:09}"
+        if cell.cell_type == "code":
+            cell.metadata |= _colab_ran(index)
+            cell.execution_count = index
+            cell.outputs = _colab_showed()
+
+
+def _colab_ran(index):
+    user = {"displayName": "A Learner", "userId": "01234567890123456789"}
+    return {
+        "colab": {"base_uri": "https://localhost:8080/", "height": 455, "referenced_widgets": ["f00d"]},
+        "executionInfo": {
+            "status": "ok",
+            "timestamp": 1730000000000 + index,
+            "user_tz": -60,
+            "elapsed": 7,
+            "user": user,
+        },
+        "outputId": f"0e1f2a3b-{index:04}",
+    }
+
+
+def _colab_showed():
+    view = {"version_major": 2, "version_minor": 0, "model_id": "f00d"}
+    return [
+        {"output_type": "stream", "name": "stdout", "text": ["Ready: course 0.1.0\n"]},
+        {
+            "output_type": "display_data",
+            "data": {
+                "text/plain": ["Three panels."],
+                "image/png": "iVBORw0KGgoAAAANSUhEUg==\n",
+                "application/vnd.jupyter.widget-view+json": view,
+            },
+            "metadata": {"image/png": {"alt": "Three panels."}},
+        },
+        {"output_type": "execute_result", "execution_count": 3, "data": {"text/html": ["<img>"]}, "metadata": {}},
+    ]
 
 
 @damage

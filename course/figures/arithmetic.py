@@ -74,10 +74,10 @@ def decoding(
     """
     figure = Figure(figsize=(11, 4.2), dpi=100, layout="constrained")
     left, right = figure.subplots(1, 2)
-    others = [left.loglog([], [], color="#BBBBBB", lw=1)[0] for _ in devices]
+    others = [left.loglog([], [], color=style.MUTED, lw=1)[0] for _ in devices]
     (roof_line,) = left.loglog([], [], color=style.THEORY, label="this device's roof")
     (here,) = left.loglog([], [], "o", color=style.AFTER, ms=13, label="one decoding step")
-    left.plot([], [], color="#BBBBBB", lw=1, label="the other devices")
+    left.plot([], [], color=style.MUTED, lw=1, label="the other devices")
     left.set(title="Roofline", xlabel="operations per byte (FLOP/byte)", ylabel="operations per second (TFLOPS)")
     left.set(xlim=(0.4, 5000), ylim=(1e-3, 3000))
     left.legend(loc="lower right")

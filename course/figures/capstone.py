@@ -51,10 +51,10 @@ def orders(digits: dict[str, np.ndarray], gpt: dict[str, float], before: float) 
     for place, shares in enumerate(digits.values()):
         left.barh(place, 100 * np.mean(shares), color=style.AFTER if place == 0 else style.BEFORE)
         left.plot(100 * np.asarray(shares), [place] * len(shares), "o", color="black", ms=4)
-        left.text(1, place, f"{100 * np.mean(shares):.1f}", va="center", color="white")
+        left.text(1, place, f"{100 * np.mean(shares):.1f}", va="center", color="white", size=14, weight="bold")
     for place, value in enumerate(gpt.values()):
         right.barh(place, value, color=style.AFTER if place == 0 else style.BEFORE)
-        right.text(0.03, place, f"{value:.3f}", va="center", color="white")
+        right.text(0.03, place, f"{value:.3f}", va="center", color="white", size=14, weight="bold")
     right.axvline(before, color=style.MUTED, ls="--")
     left.set(title="digits", xlabel="accuracy (%), a dot for each seed", xlim=(0, 100))
     right.set(title="TinyGPT (dashed: as trained)", xlabel="bits per byte, lower is better")
@@ -121,7 +121,7 @@ def pareto(compressed_size_gb: Callable, measured: Measured, uncompressed: float
     quality = np.array(list(measured.values()))
     figure = Figure(figsize=(9, 4.6), dpi=100, layout="constrained")
     axes = figure.subplots()
-    (everything,) = axes.plot([], [], "o", color=style.MUTED, ms=5, alpha=0.5, label="all that was measured")
+    (everything,) = axes.plot([], [], "o", color=style.MUTED, ms=5, mfc="white", label="all that was measured")
     (front,) = axes.plot([], [], color=style.THEORY, drawstyle="steps-post", label="Pareto front")
     (chosen,) = axes.plot([], [], "o", color=style.AFTER, ms=13, label="chosen")
     _frame(axes, quality, uncompressed, limit, 2 * (measured.weights + measured.others))
@@ -156,7 +156,7 @@ def your_file(
     axes = figure.subplots()
     quality = np.array([*measured.values(), bits_per_byte])
     sizes = [measured.size(compressed_size_gb, key) / 1000 for key in measured]
-    axes.plot(sizes, quality[:-1], "o", color=style.MUTED, ms=5, alpha=0.5, label="pruned and rounded to nearest")
+    axes.plot(sizes, quality[:-1], "o", color=style.MUTED, ms=5, mfc="white", label="pruned and rounded to nearest")
     axes.plot(size / 1000, bits_per_byte, "*", color=style.AFTER, ms=18, label="your file")
     _frame(axes, quality, uncompressed, limit, 2 * (measured.weights + measured.others))
     return figure

@@ -108,7 +108,7 @@ def two_parts(
         axes.minorticks_off()
     bars_at.legend(loc="upper right")
     entropy_at.legend(loc="lower right")
-    loss_at.legend(loc="lower right")
+    loss_at.legend(loc="upper left")
     names = _names(labels)
 
     def update(T: float, alpha: float, picture: str) -> str:
@@ -257,8 +257,10 @@ def students(accuracies: dict[str, np.ndarray], without_teacher: set[str], teach
     axes.axvline(100 * teacher, color=style.MUTED, ls="--", label="teacher")
     for row, (name, shares) in enumerate(accuracies.items()):
         color = style.BEFORE if name in without_teacher else style.AFTER
-        axes.plot(100 * shares, [row] * len(shares), "o", color=color, ms=8, alpha=0.7)
+        axes.plot(100 * shares, [row] * len(shares), "o", color=color, ms=9, mec="white")
         axes.plot([100 * shares.mean()] * 2, [row - 0.3, row + 0.3], color=color, lw=3)
+    means = "; ".join(f"{name} {100 * shares.mean():.1f}" for name, shares in accuracies.items())
+    figure.set_label(f"Held-out digits right in %, mean over seeds: {means}; teacher {100 * teacher:.1f}.")
     axes.set_yticks(range(len(accuracies)), list(accuracies))
     axes.invert_yaxis()
     axes.set(xlabel="held-out digits right (%); dot: a seed, bar: their mean")

@@ -15,7 +15,7 @@ from course.live import Live, returned
 LAYERS = ("first", "middle", "last")
 PRUNED, KEPT, GAP = range(3)
 #: One RGBA colour each. Matplotlib draws an image of bytes in a third of the time that a colour map takes.
-SHADES = (255 * to_rgba_array(["white", style.AFTER, "#BBBBBB"])).astype(np.uint8)
+SHADES = (255 * to_rgba_array(["white", style.AFTER, style.MUTED])).astype(np.uint8)
 
 
 def pruner(magnitude_prune: Callable, model: nn.Sequential) -> Live:
@@ -58,7 +58,7 @@ class _Panels:
         histogram, picture, accuracy = self.figure.subplots(1, 3)
 
         ones = np.ones(100)  # a logarithmic axis wants something above zero
-        self._before = histogram.stairs(ones, self._edges, color=style.MUTED, fill=True, alpha=0.35, label="before")
+        self._before = histogram.stairs(ones, self._edges, **style.filled(style.MUTED), label="before")
         self._after = histogram.stairs(ones, self._edges, color=style.AFTER, lw=1.5, label="kept")
         self._bounds = [histogram.axvline(0, color="black", lw=1, ls="--") for _ in range(2)]
         total = sum(w.size for w in self.weights.values())

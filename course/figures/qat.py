@@ -31,7 +31,7 @@ def straight_through(fake_quantize: Callable, ste_gradient: Callable, weights: n
     backward.set(title="Backward: the window", xlabel="weight", ylabel="gradient, for 1 from above", ylim=(-0.3, 2.3))
     backward.legend(loc="upper right")
     counts = np.histogram(weights, edges)[0]
-    histogram.stairs(counts, edges, color=style.BEFORE, fill=True, alpha=0.35, label="all")
+    histogram.stairs(counts, edges, **style.filled(style.BEFORE), label="all")
     passed = histogram.stairs(counts, edges, color=style.AFTER, lw=1.5, label="with a gradient")
     histogram.set(title=f"{weights.size:,} weights", xlabel="weight", yscale="log", ylim=(0.7, 60 * counts.max()))
     histogram.legend(loc="upper right")

@@ -89,7 +89,7 @@ class _Panels:
         error.set(title="Size of the error", xlabel="weight", ylim=(1e-5 * self.absmax, 2 * self.absmax))
 
         counts, _ = np.histogram(self.weights, self.edges)
-        histogram.stairs(counts, self.edges, color=style.BEFORE, fill=True, alpha=0.35, label="before")
+        histogram.stairs(counts, self.edges, **style.filled(style.BEFORE), label="before")
         self._histogram = histogram.stairs(counts, self.edges, color=style.AFTER, lw=1.5, label="after")
         histogram.set(
             title=f"{self.weights.size:,} weights", xlabel="weight", yscale="log", ylim=(0.7, 2 * self.weights.size)
