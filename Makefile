@@ -12,7 +12,7 @@ STEP    := $(PY) -m autograder
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 .SECONDARY:
-.PHONY: all test lab source release grade feedback report results publish bench tinygpt lint format clean
+.PHONY: all test lab source release grade feedback report results publish demo site bench pictures tinygpt colab lint format clean
 # Each step says what failed and what to do; make's own lines are kept short.
 MAKEFLAGS += --no-print-directory
 
@@ -26,6 +26,9 @@ all: $(NAMES:%=.make/%.feedback)
 	  { echo "make: $(PYTHON) is not Python 3.10 to 3.13; name one that is: make PYTHON=python3.12" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) system PACKAGE=python3-venv
 	@command -v bwrap >/dev/null || $(MAKE) system PACKAGE=bubblewrap || true
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	  command -v $$name >/dev/null && exit; done; \
+	  [ "$$(uname)" = Darwin ] || $(MAKE) system PACKAGE=chromium || true
 	@[ -x $(PY) ] || { echo "setting up .venv (about two minutes) ..."; $(PYTHON) -m venv .venv; } || \
 	  { echo "make: no virtual environment in $(CURDIR)/.venv: check that the folder can be written" >&2; exit 2; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || \
@@ -68,11 +71,27 @@ publish: .make/ready
 	@$(STEP) publish "$(TO)"
 
 lab: .make/ready
-	@$(STEP) free-port $(PORT)
-	@$(PY) -m jupyterlab --ServerApp.root_dir=release --port=$(PORT) --ServerApp.port_retries=0
+	@$(STEP) lab $(PORT)
+
+# The live figures for the projector. Other machines may look as well with ADDRESS=0.0.0.0.
+ADDRESS   ?= 127.0.0.1
+DEMO_PORT := $(if $(filter file,$(origin PORT)),8866,$(PORT))
+demo: .make/ready
+	@$(STEP) demo $(CHAPTER) --port $(DEMO_PORT) --host $(ADDRESS)
+
+# The chapters as static pages, in site/.
+site: $(NAMES:%=.make/%.released)
+	@$(STEP) site $(CHAPTER)
 
 ## For developers.
-test: .make/ready lint
+# Colab's versions, which tests/test_colab.py runs the chapters with.
+.make/colab: .make/ready tests/colab.txt tests/colab.py
+	@echo "setting up Colab's versions in .make/colab-venv (a minute) ..."
+	@$(PY) tests/colab.py && touch $@
+
+colab: .make/colab
+
+test: .make/ready .make/colab lint
 	@$(PY) -m pytest -n 2 --dist loadfile
 
 lint: .make/ready
@@ -84,9 +103,12 @@ format: .make/ready
 bench: .make/ready
 	@$(PY) -m autograder.bench
 
+pictures: .make/ch01_quantization.feedback
+	@$(STEP) pictures
+
 tinygpt: .make/ready
 	@$(PY) -m course.tinygpt
 
 clean:
 	@[ ! -x $(PY) ] || $(STEP) unsample
-	@rm -rf .venv .make build *.egg-info .pytest_cache .ruff_cache
+	@rm -rf .venv .make site build *.egg-info .pytest_cache .ruff_cache

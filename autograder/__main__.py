@@ -5,7 +5,7 @@ import sys
 
 from autograder import CourseError, chapters, use_own_programs
 
-ARGUMENT = {"free-port": "port", "publish": "folder"}
+ARGUMENT = {"lab": "port", "publish": "folder"}
 
 
 def main() -> int:
@@ -19,7 +19,10 @@ def main() -> int:
         "report": "print the grade table",
         "results": "print the class's results in the capstone's challenge, and write them as CSV",
         "publish": "write what learners get, without solutions, into a folder of its own",
-        "free-port": "fail when a port is in use",
+        "lab": "serve a person's own copies of the releases in JupyterLab",
+        "demo": "serve the live figures as full-screen pages",
+        "site": "write the chapters as static pages to site/",
+        "pictures": "take the README's pictures",
     }
     parser = argparse.ArgumentParser(prog="python -m autograder", description=__doc__)
     commands = parser.add_subparsers(dest="step", required=True)
@@ -28,6 +31,9 @@ def main() -> int:
         command.add_argument("arguments", nargs="*", metavar=ARGUMENT.get(name, "chapter"))
         if name == "grade":
             command.add_argument("--force", action="store_true", help="grade again what was graded before")
+        if name == "demo":
+            command.add_argument("--port", default="8866")
+            command.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines look, too")
     options = parser.parse_args()
     use_own_programs()
     try:
@@ -39,10 +45,16 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    if options.step == "free-port":
-        from autograder import ports
+    if options.step == "lab":
+        from autograder import lab
 
-        return ports.require_free(int(options.arguments[0]))
+        lab.work(*options.arguments)
+        return
+    if options.step == "pictures":
+        from autograder import pictures
+
+        pictures.take()
+        return
     if options.step == "publish":
         from autograder import publish
 
@@ -62,6 +74,14 @@ def run(options: argparse.Namespace) -> None:
         from autograder import sample_class
 
         (sample_class.write if options.step == "sample" else sample_class.remove)(only)
+    elif options.step == "demo":
+        from autograder import demo
+
+        demo.serve(only, options.port, options.host)
+    elif options.step == "site":
+        from autograder import site_pages
+
+        print(f"wrote {site_pages.write(only)}/index.html")
     else:
         from autograder import grading
 

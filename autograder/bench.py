@@ -2,8 +2,8 @@
 
 A live figure is measured in a real kernel beside `interact` with `plt.show()`, both drawing the same three panels
 through the same function. A frame is timed from setting the slider's value to the return of the handler, with
-everything that the kernel sends on the way. A submission is run by nbgrader's own step and by ours. Times depend on the
-machine; the ratios, from one run, hardly do.
+everything that the kernel sends on the way; the whole way, from a key to the screen, is in `latency`. A submission is
+run by nbgrader's own step and by ours. Times depend on the machine; the ratios, from one run, hardly do.
 """
 
 import copy
@@ -19,26 +19,12 @@ import nbformat
 from nbclient import NotebookClient
 from nbgrader.preprocessors import Execute
 
-from autograder import chapters, use_own_programs
+from autograder import CourseError, chapters, latency, use_own_programs
 from autograder.execute import TwoKernels
 
+# Chapter 1's figure stands in `latency.FIGURE`.
 SCRIPT = """
 import json, statistics, time
-import ipywidgets as widgets
-import matplotlib.pyplot as plt
-import numpy as np
-from IPython import get_ipython
-from course import models, style
-from course.figures import quantization
-
-style.use()
-get_ipython().run_line_magic("matplotlib", "inline")
-weights = models.trained_mlp()[2].weight.detach().numpy()
-
-
-def quantize_dequantize(x, bits, lo, hi):
-    scale = (hi - lo) / (2**bits - 1)
-    return np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
 
 
 def affine_params(lo, hi, bits):
@@ -61,19 +47,6 @@ def milliseconds(slider, rounds):
     return statistics.median(times)
 
 
-def shown(bits):
-    absmax = np.abs(weights).max()
-    figure, (stairs, error, histogram) = plt.subplots(1, 3, figsize=(11, 3.9), layout="constrained")
-    x = np.linspace(-1.1 * absmax, 1.1 * absmax, 1201)
-    after = quantize_dequantize(x, bits, -absmax, absmax)
-    stairs.plot(x, x), stairs.plot(x, after)
-    error.semilogy(x, np.maximum(np.abs(after - x), 1e-12))
-    histogram.hist(weights.ravel(), 120, histtype="stepfilled")
-    histogram.hist(quantize_dequantize(weights, bits, -absmax, absmax).ravel(), 120, histtype="step")
-    histogram.set_yscale("log")
-    plt.show()
-
-
 results = {
     "quantizer": milliseconds(quantization.quantizer(quantize_dequantize, weights).controls["bits"], 5),
     "schemes": milliseconds(quantization.schemes(affine_params, affine_roundtrip, weights).controls["bits"], 5),
@@ -85,7 +58,7 @@ print(json.dumps(results))
 
 def measure() -> dict[str, float]:
     """{name: median milliseconds of a frame in the kernel} of chapter 1's live figures and of "interact"."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SCRIPT)])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(latency.FIGURE + SCRIPT)])
     NotebookClient(notebook, timeout=300).execute(stderr=subprocess.DEVNULL)
     printed = "".join(output.text for output in notebook.cells[0].outputs if output.get("name") == "stdout")
     return json.loads(printed.strip().splitlines()[-1])
@@ -113,6 +86,7 @@ def main() -> int:
     for name, ms in times.items():
         print(f"{'live figure ' + name:30}  {ms:6.1f} ms  {slow / ms:10.0f} x")
     print(f"{'interact with plt.show()':30}  {slow:6.1f} ms")
+    print("\n" + latency.report(latency.measure()))
     seconds = grading()
     plain = next(iter(seconds.values()))
     print(f"\n{'a submission, graded':30}  {'median':>9}  {'of plain':>12}")
@@ -122,4 +96,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except CourseError as error:
+        sys.exit(f"bench: {error}")
