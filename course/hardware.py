@@ -1,23 +1,22 @@
-"""What a machine can do: bytes and operations per second, from datasheets, and measured on the one this runs on.
+"""What this machine does: bytes and operations per second, measured on CUDA where there is a GPU, else on the CPU.
 
-Peaks are dense, in TFLOPS (TOPS for integers). Datasheets like to print twice that, for matrices with 2:4 sparsity.
-`this_machine()` gives such a row from a few seconds of measuring, on CUDA where there is a GPU, else on the CPU.
+`course.devices` has what data sheets promise; `this_machine()` gives such a row from a few seconds of measuring. What
+PyTorch or the hardware does not multiply is `Refused`, with the reason.
 """
 
 import contextlib
 import functools
 import os
 import platform
-import statistics
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch.utils.benchmark import Timer
 from tqdm.auto import tqdm
 
 from course import GRADING
+from course.devices import DEVICES, Device
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -32,88 +31,47 @@ DTYPES = {
     "int8": torch.int8,
 }
 
+#: From this compute capability on, NVIDIA's chips have the type. Older ones run it another way, and slower.
+_SINCE = {"tf32": (8, 0), "bf16": (8, 0), "fp8": (8, 9)}
+
 _COPIED_BYTES = 2**20 if GRADING else 2**28  # far larger than any cache
 _LARGEST = 256 if GRADING else 8192  # side of the largest matrix multiplied
-
-
-@dataclass(frozen=True)
-class Device:
-    """One machine: memory_gb and bandwidth_gb_s in decimal GB, dense peak_tflops by type, and where that is from."""
-
-    name: str
-    memory_gb: float
-    bandwidth_gb_s: float
-    peak_tflops: Mapping[str, float]
-    source: str
-
-    @property
-    def half_tflops(self) -> float:
-        """The peak for weights of 16 bits or fewer, unpacked to a 16-bit type, or to FP32 where that is faster."""
-        return max(self.peak_tflops.get(kind, 0) for kind in ("fp16", "bf16", "fp32"))
-
-
-_A100 = {"fp32": 19.5, "tf32": 156, "bf16": 312, "fp16": 312, "int8": 624, "int4": 1248}
-
-DEVICES = {
-    device.name: device
-    for device in (
-        Device("A100 80 GB", 80, 2039, _A100, "NVIDIA A100 80GB datasheet (2021), SXM"),
-        Device("A100 40 GB", 40, 1555, _A100, "NVIDIA A100 Tensor Core GPU architecture whitepaper (2020), SXM"),
-        Device(
-            "H100",
-            80,
-            3350,
-            {"fp32": 67, "tf32": 495, "bf16": 989, "fp16": 989, "fp8": 1979, "int8": 1979},
-            "NVIDIA H100 datasheet (2023), SXM; half of the figures given with sparsity",
-        ),
-        Device(
-            "T4",
-            16,
-            320,
-            {"fp32": 8.1, "fp16": 65, "int8": 130, "int4": 260},
-            "NVIDIA Turing GPU architecture whitepaper (2018), Tesla T4",
-        ),
-        Device(
-            "L4",
-            24,
-            300,
-            {"fp32": 30.3, "tf32": 60, "bf16": 121, "fp16": 121, "fp8": 242.5, "int8": 242.5},
-            "NVIDIA L4 datasheet (2023); half of the figures given with sparsity",
-        ),
-        Device(
-            "RTX 4090",
-            24,
-            1008,
-            {"fp32": 82.6, "tf32": 82.6, "bf16": 165, "fp16": 165, "fp8": 330, "int8": 661, "int4": 1321},
-            "NVIDIA Ada GPU architecture whitepaper (2022); floating point accumulates in FP32",
-        ),
-    )
-}
 
 
 class Refused(RuntimeError):
     """PyTorch or the hardware does not take this product; the message says why in one line."""
 
 
-def matmul(kind: str, m: int, k: int, n: int) -> Callable[[], torch.Tensor]:
-    """A function of no arguments that multiplies (m, k) by (k, n) in `kind`, on DEVICE; raises Refused.
+def datasheet() -> Device | None:
+    """The row of DEVICES that is DEVICE, known by its driver's name for it; None on a CPU or another GPU."""
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return next((device for device in DEVICES.values() if device.driver_name == name), None)
+
+
+def multiplier(kind: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The product of x (m, k) and w (n, k), both of DTYPES[kind], over k; raises Refused.
 
     The second matrix is stored as a Linear layer stores its weights, (n, k) row by row. Floating-point types give
     their own type (fp8 gives bf16), int8 gives int32 sums.
     """
     if kind not in DTYPES:
         raise ValueError(f"kind must be one of {', '.join(DTYPES)}, got {kind!r}")
-    if kind == "tf32" and DEVICE == "cpu":
-        raise Refused("TF32 is a mode of NVIDIA's tensor cores")
-    x, w = (_integers(rows, k).to(DTYPES[kind]) for rows in (m, n))
+    if not torch.cuda.is_available():
+        if kind == "tf32":
+            raise Refused("TF32 is a mode of NVIDIA's tensor cores")
+    elif (has := torch.cuda.get_device_capability()) < (needs := _SINCE.get(kind, (0, 0))):
+        needed, given = (".".join(map(str, version)) for version in (needs, has))
+        raise Refused(f"{kind} comes with compute capability {needed}, {torch.cuda.get_device_name()} has {given}")
     if kind == "int8":
-        return lambda: torch._int_mm(x, w.t())
-    if kind == "fp8":
-        one = torch.ones((), device=DEVICE)
-        return lambda: torch._scaled_mm(x, w.t(), scale_a=one, scale_b=one, out_dtype=torch.bfloat16)
-    if kind == "tf32":
-        return lambda: _in_tf32(x, w)
-    return lambda: x @ w.t()
+        return lambda x, w: torch._int_mm(x, w.t())
+    return {"fp8": _in_fp8, "tf32": _in_tf32}.get(kind, lambda x, w: x @ w.t())
+
+
+def matmul(kind: str, m: int, k: int, n: int) -> Callable[[], torch.Tensor]:
+    """A function of no arguments that multiplies (m, k) by (k, n) as `multiplier` does, on DEVICE; raises Refused."""
+    multiply = multiplier(kind)
+    x, w = (_integers(rows, k).to(DTYPES[kind]) for rows in (m, n))
+    return lambda: multiply(x, w)
 
 
 def decoding_step(kind: str, batch: int = 1, layers: int = 16, side: int = 4096) -> Callable[[], list[torch.Tensor]]:
@@ -138,7 +96,7 @@ def decoding_step(kind: str, batch: int = 1, layers: int = 16, side: int = 4096)
             w, product = w.to(DTYPES[kind]), lambda w: x @ w.t()
         right = torch.isclose(product(w).float(), row.float().square().sum(), rtol=0.1).all()
     except (RuntimeError, AttributeError) as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     if not right:
         raise Refused(f"the product with {kind} weights comes out wrong here")
     matrices = [w.clone() for _ in range(layers)]
@@ -154,8 +112,9 @@ def _int4(w: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, Callable]:
     return packed, lambda w: torch.ops.aten._weight_int4pack_mm_for_cpu(x, w, 128, scales_and_zeros)
 
 
-def _refused(error: Exception) -> Refused:
-    return Refused(str(error).strip().splitlines()[0])
+def refused(error: Exception) -> Refused:
+    """What PyTorch raised, as Refused with the first line of its message."""
+    return Refused((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def _integers(rows: int, columns: int) -> torch.Tensor:
@@ -172,32 +131,24 @@ def _in_tf32(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         torch.set_float32_matmul_precision(before)
 
 
+def _in_fp8(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    one = torch.ones((), device=x.device)
+    product = torch._scaled_mm(x, w.t(), scale_a=one, scale_b=one, out_dtype=torch.bfloat16)
+    return product[0] if isinstance(product, tuple) else product  # up to torch 2.4 the largest value came with it
+
+
 def seconds(work: Callable[[], object]) -> float:
-    """The median time of one call of `work`, of five after a first to warm up (fewer when it is slow); raises Refused.
+    """The median time of one call of `work`, by PyTorch's benchmark timer; raises Refused.
 
-    Short work is timed in blocks of 5 ms, so that the clock and the launch of a GPU's kernel weigh little.
+    The timer warms up, waits for a GPU to finish, and times short work in blocks, so that the clock and the launch of
+    a GPU's kernel weigh little. It goes on for 0.1 s, so slow work is called three times in all and timed once.
     """
-    wait = torch.cuda.synchronize if DEVICE == "cuda" else lambda: None
-
-    def time_of(calls: int) -> float:
-        wait()
-        start = time.perf_counter()
-        for _ in range(calls):
-            work()
-        wait()
-        return (time.perf_counter() - start) / calls
-
+    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
     try:
-        time_of(1)
-        taken = [time_of(1)]
+        work()  # what is set up once, such as a GPU's library, is no part of the time
+        return timer.blocked_autorange(min_run_time=0.01 if GRADING else 0.1).median
     except (RuntimeError, AttributeError) as error:
-        raise _refused(error) from None
-    calls = max(1, round(0.005 / taken[0]))
-    if calls > 1:
-        taken = [time_of(calls)]
-    while len(taken) < 5 and calls * sum(taken) < 0.5:
-        taken.append(time_of(calls))
-    return statistics.median(taken)
+        raise refused(error) from None
 
 
 @functools.cache
@@ -247,8 +198,15 @@ def _memory_gb() -> float:
 def _chip() -> str:
     if DEVICE == "cuda":
         return torch.cuda.get_device_name()
-    name = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists():
-        lines = info.read_text("utf-8", "replace").splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    name = cpuinfo("model name") or platform.processor() or platform.machine()
     return f"{name}, {torch.get_num_threads()} threads"
+
+
+def cpuinfo(*fields: str) -> str:
+    """What Linux says of the CPU in the first of `fields` that it has, such as "model name"; empty elsewhere."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text("utf-8", "replace").splitlines() if info.exists() else ():
+        field, _, value = line.partition(":")
+        if field.strip() in fields:
+            return value.strip()
+    return ""
