@@ -92,7 +92,7 @@ site: $(NAMES:%=.make/%.released)
 colab: .make/colab
 
 test: .make/ready .make/colab lint
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .make/ready
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

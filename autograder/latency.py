@@ -14,12 +14,12 @@ from playwright.sync_api import Locator, Page
 from autograder.browser import chromium, open_notebook, run_all, wait_until_run
 from autograder.lab import served
 
-#: Chapter 1's figure: what it is made of, and the same three panels drawn anew by pyplot as `shown(bits)`.
+#: Chapter 1's figure: what it is made of, and the same panels made anew for each value, as `interact` has it.
 FIGURE = """
 import ipywidgets as widgets
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython import get_ipython
+from IPython.display import display
 from course import models, style
 from course.figures import quantization
 
@@ -34,21 +34,15 @@ def quantize_dequantize(x, bits, lo, hi):
 
 
 def shown(bits):
-    absmax = np.abs(weights).max()
-    figure, (stairs, error, histogram) = plt.subplots(1, 3, figsize=(11, 3.9), layout="constrained")
-    x = np.linspace(-1.1 * absmax, 1.1 * absmax, 1201)
-    after = quantize_dequantize(x, bits, -absmax, absmax)
-    stairs.plot(x, x), stairs.plot(x, after)
-    error.semilogy(x, np.maximum(np.abs(after - x), 1e-12))
-    histogram.hist(weights.ravel(), 120, histtype="stepfilled")
-    histogram.hist(quantize_dequantize(weights, bits, -absmax, absmax).ravel(), 120, histtype="step")
-    histogram.set_yscale("log")
-    plt.show()
+    panels = quantization._Panels(weights)
+    lo, hi = -panels.absmax, panels.absmax
+    panels.show(lambda x: quantize_dequantize(x, bits, lo, hi), lo, hi, "")
+    display(panels.figure)
 """
 
 CELLS = {
     "live figure quantizer": "quantization.quantizer(quantize_dequantize, weights)",
-    "interact with plt.show()": "widgets.interact(shown, bits=(2, 8));",
+    "the same by interact": "widgets.interact(shown, bits=(2, 8));",
 }
 
 # Resolves to milliseconds from the next key to the next picture: when it has loaded, its frame is asked for, and the

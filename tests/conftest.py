@@ -24,6 +24,15 @@ from autograder import COURSE_ID, ROOT, bank, chapters
 
 CHAPTERS = chapters.names()
 
+#: The files that take longest, in the order in which the two processes should take them up.
+LONG = ("test_bank", "test_chapters_run", "test_browser", "test_colab", "test_batch", "test_attacks", "test_nbgrader")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that no process is left with one when the other has finished."""
+    place = {name: index for index, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
 
 @pytest.fixture(scope="session")
 def exercises_of():
@@ -64,7 +73,18 @@ def frames(live):
 def course_copy(tmp_path_factory):
     """A copy of the repository to run nbgrader in."""
     root = tmp_path_factory.mktemp("course") / "root"
-    made = ("submitted", "autograded", "feedback", "downloaded", "gradebook.db*", "*.egg-info", "build", "__pycache__")
+    made = (
+        "site",
+        "work",
+        "submitted",
+        "autograded",
+        "feedback",
+        "downloaded",
+        "gradebook.db*",
+        "*.egg-info",
+        "build",
+        "__pycache__",
+    )
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".*", *made))
     return root
 

@@ -168,6 +168,7 @@ def language_model(bits: list[int], needed: list[float], samples: list[str], unq
     axes.set(xlabel="bits per weight", ylabel="bits per held-out byte", xticks=bits, ylim=(0, None))
     axes.legend()
     page = widgets.HTML()
+    page.add_class("course-beside")
     measured = dict(zip(bits, zip(needed, samples, strict=True), strict=True))
 
     def update(bits: int) -> str:
