@@ -51,7 +51,10 @@ def bits(decode_float: Callable) -> Live:
         finite = [(a, b) for a, b in pairs if 0 < a < b < math.inf]
         return [a for a, _ in finite], [b / a - 1 for a, b in finite]
 
-    toggles = {f"b{place}": widgets.ToggleButton(False, description="0") for place in range(_WIDE - 1, -1, -1)}
+    toggles = {
+        f"b{place}": widgets.ToggleButton(False, description="0", tooltip=f"bit {place}")
+        for place in range(_WIDE - 1, -1, -1)
+    }
     for place, toggle in toggles.items():
         toggle.value = place in ("b9", "b10", "b11", "b12", "b13")  # 1.5 in FP16
         toggle.layout = widgets.Layout(width="2.6em", padding="0", margin="2px 1px")
