@@ -32,7 +32,8 @@ def play(only: list[str]) -> None:
     """Play those chapters of `only` whose kept run is missing or out of date. Raises CourseError when a cell fails."""
     notebooks = {chapter: nbformat.reads(build.source_notebook(chapter), as_version=4) for chapter in only}
     stale = {chapter: notebook for chapter, notebook in notebooks.items() if not _is_kept(chapter)}
-    with tqdm(total=sum(len(notebook.cells) for notebook in stale.values()), unit="cell", disable=not stale) as bar:
+    code = [cell for notebook in stale.values() for cell in notebook.cells if cell.cell_type == "code"]
+    with tqdm(total=len(code) + len(stale), unit="cell", disable=not stale) as bar:  # recording starts in a cell, too
         for chapter, notebook in stale.items():
             bar.set_description(f"playing {chapter}")
             _play(chapter, notebook, bar)
