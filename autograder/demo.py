@@ -68,6 +68,8 @@ def serve(only: list[str], port: str, host: str) -> None:
     config.KernelManager.transport = "ipc"
     # A viewer who leaves ends the kernel; these are for those whose machine just went away.
     config.AsyncMappingKernelManager.update({"cull_idle_timeout": 600, "cull_interval": 60})
+    # Jupyter counts pings in milliseconds where tornado counts seconds, which tornado mentions to every viewer.
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)
     app = Demo(config=config)
     app.initialize([])
     here = {"127.0.0.1": "localhost", "0.0.0.0": socket.gethostname()}.get(host, host)
