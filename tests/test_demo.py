@@ -57,9 +57,7 @@ def test_a_formula_becomes_mathml_and_a_name_with_an_underscore_stays_one():
 @pytest.fixture(scope="module")
 def demo(course_copy):
     """The served demo of one chapter: (address, process, what it printed first)."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = ports.find_free()
     command = [sys.executable, "-m", "autograder", "demo", CHAPTER, "--port", str(port)]
     environment = os.environ | {"NBGRADER_EXECUTION": "autograde"}  # what trains is cut short
     with subprocess.Popen(command, cwd=course_copy, env=environment, stdout=subprocess.PIPE, text=True) as process:
