@@ -79,6 +79,13 @@ def test_all_cells_run_without_an_error(page):
     assert areas(page)
 
 
+def test_every_picture_has_words(page):
+    pictures = page.locator(".jp-OutputArea-output img:not([hidden])")
+    words = pictures.evaluate_all("images => images.map(image => image.alt || image.title || image.ariaLabel || '')")
+    assert len(words) >= len(areas(page))
+    assert all(words)
+
+
 def test_every_control_is_named_as_it_is_labelled(page):
     for area in areas(page):
         for control in area.locator(".widget-inline-hbox", has=page.locator("[role=slider], select")).all():

@@ -20,6 +20,14 @@ def test_every_chapter_and_the_whole_library_are_there_as_they_are(published):
             assert (published / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
 
 
+def test_badges_that_lead_nowhere_are_told_of(published, capsys):
+    publish.write(str(published))
+    assert (
+        "Colab's badges still lead to your_name/: put your repository into nbgrader_config.py"
+        in capsys.readouterr().out
+    )
+
+
 def test_nothing_else_is_there(published):
     """tests/test_build.py proves that releases and library hold no solution; these are the same bytes."""
     names = {path.name for path in published.iterdir() if path.name != "docs"}
