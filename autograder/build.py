@@ -180,6 +180,7 @@ class SetUpCell(NbGraderPreprocessor):
     def preprocess_cell(self, cell, resources, cell_index):
         if chapters.grade_id(cell) == "setup":
             install = (ROOT / "autograder" / "setup_cell.txt").read_text("utf-8")
+            cell.metadata["cellView"] = "form"  # Colab shows the title and folds the code away
             cell.source = install.replace("PACKAGE = None", f"PACKAGE = {json.dumps(self.package)}") + cell.source
         return cell, resources
 

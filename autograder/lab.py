@@ -45,6 +45,7 @@ def command(folder: Path, port: int) -> list[str]:
         f"--ServerApp.root_dir={folder}",
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
+        "--allow-root",  # make's user is root in many containers
         f"--ServerApp.kernel_websocket_connection_class={Prompt.__module__}.{Prompt.__name__}",
     ]
 
@@ -75,7 +76,7 @@ def served(folder: Path, timeout: float = 60) -> Iterator[str]:
         settings.parent.mkdir(parents=True)
         settings.write_text(SETTINGS, "utf-8")
         said = Path(home, "log")
-        options = ["--no-browser", "--allow-root", f"--IdentityProvider.token={TOKEN}"]
+        options = ["--no-browser", f"--IdentityProvider.token={TOKEN}"]
         with said.open("w") as log:
             server = subprocess.Popen(
                 [*command(folder, port), *options], cwd=ROOT, env=environment, stdout=log, stderr=log
