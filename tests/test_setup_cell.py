@@ -107,7 +107,7 @@ def test_another_missing_package_is_not_taken_for_the_library(set_up, monkeypatc
 def test_every_release_starts_with_it(chapter):
     notebook = nbformat.read(chapters.release_path(chapter), as_version=4)
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    assert first.source.startswith("# Set-up: run this cell first.")
+    assert first.source.startswith("# @title Set-up: run this cell first")
     assert f"ready({int(chapter[2:4])})" in first.source
 
 
