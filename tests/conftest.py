@@ -73,18 +73,8 @@ def frames(live):
 def course_copy(tmp_path_factory):
     """A copy of the repository to run nbgrader in."""
     root = tmp_path_factory.mktemp("course") / "root"
-    made = (
-        "site",
-        "work",
-        "submitted",
-        "autograded",
-        "feedback",
-        "downloaded",
-        "gradebook.db*",
-        "*.egg-info",
-        "build",
-        "__pycache__",
-    )
+    graded = ("submitted", "autograded", "feedback", "downloaded", "gradebook.db*")
+    made = (*graded, "site", "work", "*.egg-info", "build", "__pycache__")
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".*", *made))
     return root
 

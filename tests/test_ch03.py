@@ -5,6 +5,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from conftest import frames
 
 from autograder import bank
 from autograder.execute import TwoKernels
@@ -23,23 +24,11 @@ def solution(exercises_of):
     return names
 
 
-def move_every_control(live):
-    """The pictures of all single moves; no move may end in a message."""
-    frames = {live.image.value}
-    for control in live.controls.values():
-        options = getattr(control, "options", None)
-        for value in options or np.arange(control.min, control.max + control.step / 2, control.step).tolist():
-            control.value = value if options else type(control.value)(value)
-            assert live.message.value == ""
-            frames.add(live.image.value)
-    return frames
-
-
 def test_every_move_of_the_stairs_changes_the_picture(solution):
     live = qat.straight_through(
         solution["fake_quantize"], solution["ste_gradient"], models.mlp()[2].weight.detach().numpy()
     )
-    assert len(move_every_control(live)) > 20
+    assert len(frames(live)) > 20
     live.controls["clip"].value = 1.0
     assert "100.0% of these weights get a gradient" in live.caption.value
     live.controls["clip"].value = 0.5
@@ -66,7 +55,7 @@ def test_the_weights_gather_as_the_slider_moves(solution):
     assert isinstance(live.controls["step"], widgets.SelectionSlider)
     assert live.controls["step"].options == (0, 10, 20, 30)
     assert "mean distance 0.000" in live.caption.value
-    assert len(move_every_control(live)) >= 4
+    assert len(frames(live)) >= 4
     live.controls["run"].value = "still"
     live.controls["step"].value = 0
     assert "mean distance 0.25" in live.caption.value

@@ -19,11 +19,6 @@ from course.figures import capstone
 CHAPTER = "ch09_capstone"
 
 
-@pytest.fixture(scope="module")
-def text():
-    return " ".join(chapters.text_path(CHAPTER).read_text("utf-8").replace("\n# ", " ").split())
-
-
 def small_measured():
     measured = capstone.Measured(1000, 100)
     for share in (0.0, 0.25):
