@@ -42,14 +42,14 @@ system:
 	else echo "make: $(PACKAGE) is missing; type: sudo apt-get install $(PACKAGE)" >&2; exit 2; fi
 
 ## The pipeline that `make` follows; a step runs again when what it reads has changed.
-.make/source: .make/ready $(wildcard source/*/*.py autograder/build.py autograder/chapters.py course/check.py)
+.make/source: .make/ready $(wildcard source/*/*.py autograder/authoring/build.py autograder/authoring/chapters.py course/check.py)
 	@$(STEP) source
 	@touch $@
 
-.make/%.released: .make/source $$(wildcard source/$$*/$$*.ipynb) nbgrader_config.py autograder/setup_cell.txt
+.make/%.released: .make/source $$(wildcard source/$$*/$$*.ipynb) nbgrader_config.py autograder/authoring/setup_cell.txt
 	@[ ! -f $@ ] || [ -n "$(filter-out .make/source,$?)" ] || { touch $@; exit 0; }; $(STEP) release $* && touch $@
 
-.make/%.graded: .make/%.released $$(wildcard submitted/*/$$*/*.ipynb) $$(wildcard autograder/bank/*.py) autograder/sample_class.py
+.make/%.graded: .make/%.released $$(wildcard submitted/*/$$*/*.ipynb) $$(wildcard autograder/authoring/bank/*.py) autograder/authoring/sample_class.py
 	@$(STEP) sample $*
 	@echo "grading $* ..."
 	@if [ -n "$(filter %.released,$?)" ]; then $(STEP) grade $* --force; else $(STEP) grade $*; fi
@@ -84,7 +84,7 @@ site: $(NAMES:%=.make/%.released)
 	@$(STEP) site $(CHAPTER)
 
 ## For developers.
-# Colab's versions, which tests/test_colab.py runs the chapters with.
+# Colab's versions, which tests/library/test_colab.py runs the chapters with.
 .make/colab: .make/ready tests/colab.txt tests/colab.py
 	@echo "setting up Colab's versions in .make/colab-venv (a minute) ..."
 	@$(PY) tests/colab.py && touch $@
@@ -101,7 +101,7 @@ format: .make/ready
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
 
 bench: .make/ready
-	@$(PY) -m autograder.bench
+	@$(PY) -m autograder.measuring.bench
 
 pictures: .make/ch01_quantization.feedback
 	@$(STEP) pictures

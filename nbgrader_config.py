@@ -10,11 +10,12 @@ from nbgrader.converters.autograde import Autograde
 from nbgrader.converters.generate_assignment import GenerateAssignment
 from nbgrader.preprocessors import ClearSolutions, Execute, GetGrades
 
-from autograder import COURSE_ID, batch, use_own_programs
-from autograder.build import ColabBadge, RunnableStubs, SetUpCell, Unpair
-from autograder.execute import TwoKernels
-from autograder.feedback import FeedbackPage, Outcomes
-from autograder.repair import Repair, SubmissionExporter
+from autograder import COURSE_ID, collecting, use_own_programs
+from autograder.authoring.build import ColabBadge, RunnableStubs, SetUpCell, Unpair
+from autograder.grading import batch
+from autograder.grading.execute import TwoKernels
+from autograder.grading.repair import Repair, SubmissionExporter
+from autograder.reporting.feedback import FeedbackPage, Outcomes
 
 use_own_programs()
 c = get_config()  # noqa: F821 (nbgrader provides it)
@@ -53,13 +54,7 @@ c.Autograde.pre_convert_hook = batch.begin
 c.GenerateFeedback.preprocessors = [GetGrades, Outcomes]
 c.GenerateFeedback.exporter_class = FeedbackPage
 c.FeedbackPage.template_name = "feedback_page"
-c.FeedbackPage.extra_template_basedirs = [str(Path(__file__).resolve().parent / "autograder")]
+c.FeedbackPage.extra_template_basedirs = [str(Path(__file__).resolve().parent / "autograder" / "reporting")]
 
-# zip_collect: the part before the first "_" is the student, the chapter's name ends the file's; what browsers and
-# learning platforms put between and behind does not matter: ada_ch01_quantization (1).ipynb,
-# ada_4711_assignsubmission_file_ch01_quantization.ipynb, ada_2026-11-23-10-15-00_ch01_quantization.ipynb, or a folder
-# or zip named ada_anything that holds ch01_quantization.ipynb or Colab's "Copy of ch01_quantization.ipynb".
-c.FileNameCollectorPlugin.named_regexp = (
-    r".*/extracted/(?:.*/)?(?:Copy of )*(?!ch\d\d_)(?P<student_id>[^/_]+)_(?:.*[_/ ])?"
-    r"(?:(?P<timestamp>\d{4}(?:-\d\d){5})_)?(?P<file_id>ch\d\d_[a-z0-9_]+?)(?: ?\(\d+\)| copy)?\.ipynb$"
-)
+# zip_collect: how a person and a chapter are read from an upload's name.
+c.FileNameCollectorPlugin.named_regexp = collecting.NAMED

@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from autograder import CourseError, chapters, use_own_programs
+from autograder import CourseError, use_own_programs
+from autograder.authoring import chapters
 
 ARGUMENT = {"lab": "port", "publish": "folder"}
 
@@ -46,51 +47,52 @@ def main() -> int:
 
 def run(options: argparse.Namespace) -> None:
     if options.step == "lab":
-        from autograder import lab
+        from autograder.showing import lab
 
         lab.work(*options.arguments)
         return
     if options.step == "pictures":
-        from autograder import pictures
+        from autograder.showing import pictures
 
         pictures.take()
         return
     if options.step == "publish":
-        from autograder import publish
+        from autograder.authoring import publish
 
         publish.write(" ".join(options.arguments))
         return
     if options.step == "results":
-        from autograder import results
+        from autograder.reporting import results
 
         results.write()
         return
     only = [chapters.require(name) for name in options.arguments] or chapters.names()
     if options.step in ("source", "release"):
-        from autograder import build
+        from autograder.authoring import build
 
         (build.write_sources if options.step == "source" else build.write_releases)(only)
     elif options.step in ("sample", "unsample"):
-        from autograder import sample_class
+        from autograder.authoring import sample_class
 
         (sample_class.write if options.step == "sample" else sample_class.remove)(only)
     elif options.step == "demo":
-        from autograder import demo
+        from autograder.showing import demo
 
         demo.serve(only, options.port, options.host)
     elif options.step == "site":
-        from autograder import site_pages
+        from autograder.showing import site_pages
 
         print(f"wrote {site_pages.write(only)}/index.html")
     else:
-        from autograder import grading
+        from autograder.grading import command
+        from autograder.reporting import report
 
         if options.step == "grade":
-            grading.grade(only, force=options.force)
+            command.grade(only, force=options.force)
         elif options.step == "feedback":
-            grading.feedback(only)
+            report.feedback(only)
         else:
-            grading.report()
+            report.report()
 
 
 if __name__ == "__main__":

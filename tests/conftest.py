@@ -20,7 +20,8 @@ import pytest
 import torch
 from nbgrader.api import Gradebook
 
-from autograder import COURSE_ID, ROOT, bank, chapters
+from autograder import COURSE_ID, ROOT
+from autograder.authoring import bank, chapters
 
 CHAPTERS = chapters.names()
 

@@ -1,0 +1,195 @@
+"""From the percent text to what is committed: source notebooks, the instant checks' digests, and releases.
+
+Both steps are pure functions of the text, cell ids included: building twice changes no byte.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Unicode
+
+from autograder import NEEDS_A_LOOK, ROOT, CourseError
+from autograder.authoring import chapters
+from course import check
+
+CHECKS = ROOT / "course" / "checks.json"
+COLAB = "https://colab.research.google.com"
+
+
+def source_notebook(chapter: str) -> str:
+    """The text of source/CHAPTER/CHAPTER.ipynb."""
+    notebook = chapters.read(chapter)
+    chapters.exercises(notebook)
+    _name_cells(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and chapters.grade_id(cell) != "setup":
+            # An unanswered exercise must not keep Run All from reaching the next one.
+            cell.metadata.setdefault("tags", []).append("raises-exception")
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    try:
+        nbformat.validate(notebook)
+    except nbformat.ValidationError as error:
+        raise CourseError(f"{chapter} does not make a valid notebook: {str(error).splitlines()[0]}") from error
+    return nbformat.writes(notebook) + "\n"
+
+
+def _name_cells(notebook: NotebookNode) -> None:
+    """Give each cell an id that depends on nothing but the text: its grade_id, or a digest of its source."""
+    taken: set[str] = set()
+    for cell in notebook.cells:
+        name = chapters.grade_id(cell) or hashlib.sha256(cell.source.encode()).hexdigest()[:8]
+        repeats = 0
+        while (unique := f"{name}-{repeats}" if repeats else name) in taken:
+            repeats += 1
+        taken.add(unique)
+        cell.id = unique
+
+
+def checks() -> str:
+    """The text of course/checks.json: for each exercise the digests of its accepted answers, and its hint.
+
+    Build and Debug exercises are listed too, without digests.
+    """
+    known = {}
+    for chapter in chapters.names():
+        for exercise in chapters.exercises(chapters.read(chapter)):
+            known[exercise.number] = _known(exercise) if exercise.kind in chapters.SHORT else {}
+    return json.dumps(known, indent=1) + "\n"
+
+
+def _known(exercise: chapters.Exercise) -> dict:
+    namespace: dict = {}
+    exec(exercise.answer.source, namespace)  # the answer cell of a short exercise stands alone, by the chapter's form
+    answers = {name: value for name, value in namespace.items() if re.fullmatch(rf"ex_{exercise.id}(_[a-z]+)?", name)}
+    if not answers or (f"ex_{exercise.id}" in answers and len(answers) > 1):
+        raise CourseError(
+            f"exercise {exercise.number}: its answer cell should set ex_{exercise.id} and nothing else, "
+            f"or several names such as ex_{exercise.id}_part"
+        )
+    parts = [
+        [check.canonical(answer)] if isinstance(answer, str | list) else sorted(check.accepted(answer))
+        for answer in answers.values()
+    ]
+    texts = [" > ".join(part) for part in itertools.product(*parts)]
+    hints = re.findall(r"^# hint: (.+)$", exercise.answer.source, re.MULTILINE)
+    if len(hints) != 1:
+        raise CourseError(f"exercise {exercise.number}: its solution should hold one line '# hint: ...'")
+    salt = f"ex {exercise.number}"
+    return {"salt": salt, "digests": sorted(check.digest(salt, text) for text in texts), "hint": hints[0]}
+
+
+def write_sources(only: list[str]) -> None:
+    """Write the source notebooks of the chapters in `only`, and checks.json for all."""
+    texts = {chapters.source_path(chapter): source_notebook(chapter) for chapter in only}
+    texts[CHECKS] = checks()
+    for path, text in texts.items():  # everything was built before anything is written
+        if _write(path, text):
+            print(f"wrote {path.relative_to(ROOT)}")
+
+
+def write_releases(only: list[str]) -> None:
+    """Run nbgrader's generate_assignment for the chapters in `only`."""
+    for chapter in only:
+        path = chapters.source_path(chapter)
+        if not path.exists():
+            raise CourseError(f"{path.relative_to(ROOT)} is missing: run make source first")
+        try:
+            nbformat.validate(nbformat.read(path, as_version=4))
+        except Exception as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CourseError(
+                f"{path.relative_to(ROOT)} is broken ({first}): run make source to write it again"
+            ) from error
+        run_nbgrader("generate_assignment", chapter, "--force")
+        print(f"released {chapters.release_path(chapter).relative_to(ROOT)}")
+
+
+def run_nbgrader(command: str, *arguments: str, show: bool = False) -> int:
+    """Run `nbgrader command arguments` in the course's root and return its exit code.
+
+    Its log is shown only when it fails, or as it comes with `show`. Raises CourseError when it fails.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "nbgrader", command, *arguments],
+        cwd=ROOT,
+        capture_output=not show,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, NEEDS_A_LOOK):
+        sys.stderr.write("" if show else done.stdout + done.stderr)
+        raise CourseError(f"nbgrader {command} {' '.join(arguments)} failed; its log stands above")
+    return done.returncode
+
+
+def _write(path: Path, text: str) -> bool:
+    """Write `text` in one step, unless it is there already."""
+    try:
+        if path.exists() and path.read_text("utf-8") == text:
+            return False
+        partial = path.with_suffix(".partial")
+        partial.write_text(text, "utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise CourseError(f"cannot write {path}: {error.strerror}; check the folder's permissions") from error
+    return True
+
+
+class ColabBadge(NbGraderPreprocessor):
+    """Puts a badge that opens the release in Colab above its title; a step of generate_assignment."""
+
+    repository = Unicode(
+        "", help="Where the course is public: GitHub's owner/name. Without one there is no badge."
+    ).tag(config=True)
+    branch = Unicode("main", help="The branch whose release/ Colab opens.").tag(config=True)
+
+    def preprocess(self, nb, resources):
+        if self.repository:
+            if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository):
+                raise CourseError(f"ColabBadge.repository must be GitHub's owner/name, got {self.repository!r}")
+            chapter = resources["nbgrader"]["assignment"]
+            page = f"{COLAB}/github/{self.repository}/blob/{self.branch}/release/{chapter}/{chapter}.ipynb"
+            badge = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({page})"
+            nb.cells.insert(0, nbformat.v4.new_markdown_cell(badge, id="open-in-colab"))
+        return nb, resources
+
+
+class Unpair(NbGraderPreprocessor):
+    """Takes the pairing with a percent text out of a release, where JupyterLab would write one with every save."""
+
+    def preprocess(self, nb, resources):
+        nb.metadata.pop("jupytext", None)
+        return nb, resources
+
+
+class SetUpCell(NbGraderPreprocessor):
+    """Makes a release's set-up cell install the course's library on Colab; a step of generate_assignment."""
+
+    package = Unicode(
+        "", help="What pip installs on Colab: the address of the course's library, or a wheel's name."
+    ).tag(config=True)
+
+    def preprocess_cell(self, cell, resources, cell_index):
+        if chapters.grade_id(cell) == "setup":
+            install = Path(__file__).with_name("setup_cell.txt").read_text("utf-8")
+            cell.metadata["cellView"] = "form"  # Colab shows the title and folds the code away
+            cell.source = install.replace("PACKAGE = None", f"PACKAGE = {json.dumps(self.package)}") + cell.source
+        return cell, resources
+
+
+class RunnableStubs(NbGraderPreprocessor):
+    """Makes a stub at the left margin of an answer cell a comment: only a function's body is there to raise."""
+
+    def preprocess_cell(self, cell, resources, cell_index):
+        if chapters.grade_id(cell).startswith("ex_"):
+            cell.source = re.sub(r"^raise NotImplementedError\(.*$", "# your code here", cell.source, flags=re.M)
+        return cell, resources

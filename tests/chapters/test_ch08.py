@@ -1,0 +1,470 @@
+"""Chapter 8: its figures follow their controls, the benchmark takes every device's answers, and what it says holds."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+from conftest import frames
+from torch.nn import functional
+
+from autograder.authoring import chapters
+from course import benchmark, hardware, models, tinygpt
+from course.benchmark import PACKED, PRODUCTS, YOURS, Row
+from course.data import digits
+from course.devices import DEVICES, Device
+from course.figures import mixed_precision
+from course.hardware import Refused
+
+CHAPTER = "ch08_mixed_precision"
+SMALL = [(32, 64, 48)]
+MEASURED = Device(
+    "this machine", 16, 20, {"fp32": 0.1, "bf16": 0.2, "fp16": 0.01, "fp8": 0.01, "int8": 0.4}, "stood in"
+)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """One copy of each matrix, and a machine that need not be measured."""
+    monkeypatch.setattr(benchmark, "_COPIED_BYTES", 0)
+    monkeypatch.setattr(hardware, "this_machine", lambda: MEASURED)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """gpu(name, capability) stands in for the answers of a GPU; tensors stay on the CPU, which can multiply them."""
+
+    def stand_in(name, capability):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: name)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
+        multiply = torch._int_mm
+
+        def picky(a, b):
+            if len(a) <= 16:
+                raise RuntimeError(f"self.size(0) needs to be greater than 16, but got {len(a)}")
+            if a.shape[1] % 8 or b.shape[1] % 8:
+                raise RuntimeError("self.size(1) needs to be a multiple of 8\nException raised from _int_mm")
+            return multiply(a, b)
+
+        monkeypatch.setattr(torch, "_int_mm", picky)
+
+    return stand_in
+
+
+def rows_of(answers, shapes=SMALL, **replaced):
+    return {row.name: row for row in benchmark.compare(replaced.get("int8_matmul", answers["int8_matmul"]), shapes)}
+
+
+# --- Live figures
+
+
+def test_every_bit_and_every_format_changes_the_picture(answers):
+    live = mixed_precision.bits(answers["decode_float"])
+    assert "0 01111 1000000000 is 1.5, the next one is 1.5009766" in live.caption.value
+    start, seen = live.image.value, set()
+    toggles = {name: control for name, control in live.controls.items() if name.startswith("b")}
+    assert len(toggles) == 16
+    for toggle in toggles.values():
+        toggle.value = not toggle.value
+        assert live.message.value == ""
+        assert toggle.description == str(int(toggle.value))
+        seen.add(live.image.value)
+        toggle.value = not toggle.value
+    assert live.image.value == start
+    assert len(seen - {start}) == 16
+    live.controls["number_format"].value = "FP8 E4M3"
+    assert [name for name, toggle in toggles.items() if toggle.disabled] == [f"b{i}" for i in range(15, 7, -1)]
+    for toggle in toggles.values():
+        toggle.value = True
+    assert "1 1111 111 is nan" in live.caption.value
+    toggles["b0"].value = False
+    assert "1 1111 110 is -448" in live.caption.value
+    live.controls["number_format"].value = "FP8 E5M2"
+    assert "1 11111 10 is nan" in live.caption.value
+    toggles["b1"].value = False
+    assert "1 11111 00 is -inf" in live.caption.value
+    assert live.message.value == ""
+
+
+def test_the_loss_scale_moves_the_gradients_and_loses_what_pytorch_loses(answers):
+    drawn = torch.randn(3000, generator=torch.Generator().manual_seed(0))
+    gradients = {"small": (drawn * 1e-7).numpy(), "large": (drawn * 30).numpy()}
+    live = mixed_precision.loss_scale(answers["format_limits"], gradients)
+    assert len(frames(live)) > 40
+    types = {"FP16": torch.float16, "BF16": torch.bfloat16, "FP8 E5M2": torch.float8_e5m2}
+    for name, dtype in types.items():
+        for which, values in gradients.items():
+            for log2_scale in (-8, 0, 3, 20):
+                for control, value in (("number_format", name), ("which", which), ("log2_scale", log2_scale)):
+                    live.controls[control].value = value
+                cast = (torch.from_numpy(values).double() * 2.0**log2_scale).to(dtype)
+                lost = 100 * (cast.double() == 0).double().mean().item()
+                assert f"{lost:.2f} % lost to underflow" in live.caption.value
+    assert live.alt
+
+
+def test_a_wrong_or_missing_answer_is_seen(answers):
+    values = {"some": np.float32([1e-8, 1e-3, 2.0])}
+    right = mixed_precision.bits(answers["decode_float"]).image.value
+    wrong = mixed_precision.bits(lambda code, e, m: answers["decode_float"](code, e, m) * 2)
+    assert wrong.message.value == ""
+    assert wrong.image.value != right
+    assert "returned nothing" in mixed_precision.bits(lambda *_: None).message.value
+    right = mixed_precision.loss_scale(answers["format_limits"], values).image.value
+    assert mixed_precision.loss_scale(lambda e, m: (240.0, 0.1, 0.01, 0.1), values).image.value != right
+    assert "returned nothing" in mixed_precision.loss_scale(lambda *_: None, values).message.value
+
+
+def test_the_other_figures_draw_what_they_are_given(answers):
+    (axes,) = mixed_precision.gradient_error([0, 4], {"FP16": [0.1, math.inf], "BF16": [0.03, 0.03]}).axes
+    assert "FP16: inf or NaN" in [text.get_text() for text in axes.get_legend().get_texts()]
+    left, right = mixed_precision.training({"a": [2.0, 1.0], "b": [2.0, math.nan]}, [8.0, 4.0], [0]).axes
+    assert "became NaN" in [text.get_text() for text in left.get_legend().get_texts()]
+    assert right.lines[0].get_ydata().tolist() == [3, 2]
+    parts = {"FP32": {"weights": 4.0, "activations": 10.0}, "FP16": {"weights": 4.0, "activations": 5.0}}
+    (axes,) = mixed_precision.memory(parts).axes
+    assert [bar.get_width() for bar in axes.patches] == [4, 4, 10, 5]
+    rows = [Row(name, (64, 64, 64), 1e-5, 0.01) for name in PRODUCTS] + [Row("fp8", (8, 8, 8), refused="no")]
+    (axes,) = mixed_precision.roofline(rows, answers["tflops"], MEASURED).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [*PRODUCTS, "roof of a type"]
+
+
+# --- The benchmark on this CPU
+
+
+def test_on_a_cpu_every_product_is_a_row_with_its_time_and_error_or_the_reason(answers):
+    rows = rows_of(answers)
+    assert list(rows) == list(PRODUCTS)
+    assert rows["tf32"].refused == "TF32 is a mode of NVIDIA's tensor cores"
+    for row in rows.values():
+        assert bool(row.refused) != (row.seconds > 0)
+    assert rows["fp32"].error < 1e-6 < rows["fp16"].error < rows["bf16"].error < 0.01
+    assert 0.002 < rows[YOURS].error < 0.02
+    table = benchmark.table(list(rows.values()), answers["tflops"], MEASURED, {rows["fp32"]: 0.5})
+    assert len(table.splitlines()) == 1 + len(PRODUCTS)
+    assert re.search(r"32 x 64 x 48  fp32 .* 500\.000$", table, re.MULTILINE)
+    assert re.search(r"32 x 64 x 48  tf32 +TF32 is a mode", table)
+
+
+def test_the_packed_kernel_is_measured_without_a_warning(answers):
+    row = rows_of(answers)[PACKED]
+    if row.refused:
+        pytest.skip(row.refused)
+    assert 0.002 < row.error < 0.05
+
+
+def test_matrices_are_taken_in_turn(answers, monkeypatch):
+    monkeypatch.setattr(benchmark, "_COPIED_BYTES", 20 * (32 + 48) * 64)
+    seen = set()
+
+    def watched(a, b):
+        seen.add((a.data_ptr(), b.data_ptr()))
+        return a @ b
+
+    rows_of(answers, int8_matmul=watched)
+    assert len(seen) == 21
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda a, b: None, "should return a tensor (32, 48), it returned NoneType"),
+        (lambda a, b: a, "should return a tensor (32, 48), it returned (32, 64)"),
+        (lambda a, b: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda a, b: torch._int_mm(a, b), "RuntimeError"),
+    ],
+)
+def test_a_learners_function_that_fails_is_a_row_that_says_why(answers, answer, says):
+    rows = rows_of(answers, int8_matmul=answer)
+    assert says in rows[YOURS].refused
+    assert "\n" not in rows[YOURS].refused
+    assert rows["int8"].seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("owner", "missing", "name"),
+    [(torch, "_int_mm", "int8"), (torch, "_scaled_mm", "fp8"), (torch, "quantize_per_channel", PACKED)],
+)
+def test_what_pytorch_lacks_is_a_row_that_says_why(answers, monkeypatch, owner, missing, name):
+    monkeypatch.delattr(owner, missing)
+    rows = rows_of(answers)
+    assert missing in rows[name].refused
+    assert rows["fp32"].seconds > 0
+
+
+def test_a_product_counts_its_operations_and_each_matrix_once():
+    assert Row("fp32", (2, 3, 5)).operations == 60
+    assert Row("fp32", (2, 3, 5)).bytes_moved == 4 * (6 + 15 + 10)
+    assert Row("bf16", (2, 3, 5)).bytes_moved == 2 * (6 + 15 + 10)
+    assert Row("int8", (2, 3, 5)).bytes_moved == 6 + 15 + 4 * 10
+    assert Row(PACKED, (2, 3, 5)).kind == "int8"
+
+
+def test_without_a_data_sheet_a_types_peak_is_its_fastest_product(answers):
+    rows = [Row("fp32", (1000, 1000, 1000), 0.01, 0.0), Row(PACKED, (1000, 1000, 1000), 1.0, 0.0)]
+    peaks = benchmark.peaks(rows, answers["tflops"])
+    assert peaks.peak_tflops == {**MEASURED.peak_tflops, "fp32": pytest.approx(0.2)}
+    assert peaks.source == MEASURED.source
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("fpu avx2 fma", "fp16: 1/4.0 as fast as fp32. This CPU has no instruction"),
+        ("avx512_fp16 avx2", "has instructions for it (avx512_fp16). This product does not make good use of them."),
+        ("avx_vnni", "int8: 2.0 x as fast as fp32. This CPU has instructions for it (avx_vnni)."),
+        ("fphp asimddp", "This CPU has instructions for it (asimddp)."),
+        ("", "The system does not say which instructions this CPU has."),
+    ],
+)
+def test_on_a_cpu_the_explanation_names_its_instructions(monkeypatch, flags, says):
+    monkeypatch.setattr(hardware, "cpuinfo", lambda *fields: flags)
+    shape = (512, 512, 512)
+    rows = [Row("fp32", shape, 1.0), Row("fp16", shape, 4.0), Row("int8", shape, 0.5), Row(PACKED, shape, 0.25)]
+    rows += [Row("fp32", (8, 64, 64), 1.0), Row(PACKED, (8, 64, 64), 0.1), Row("tf32", shape, refused="no")]
+    said = benchmark.explained(rows)
+    assert len(said) == 3
+    assert any(says in sentence for sentence in said), said
+    assert said[-1].startswith("int8, packed: 4.0 x as fast as fp32, 10.0 x as fast with 8 rows. ")
+    assert "laid out beforehand" in said[-1]
+    assert benchmark.explained([Row("fp32", shape, refused="no")]) == []
+
+
+def test_the_cpus_description_is_read_where_linux_has_one(tmp_path, monkeypatch):
+    info = tmp_path / "cpuinfo"
+    monkeypatch.setattr(hardware, "Path", lambda _: info)
+    assert hardware.cpuinfo("flags") == ""
+    info.write_text("processor\t: 0\nmodel name\t: Some CPU: fast\nFeatures\t: fp asimddp\n", "utf-8")
+    assert hardware.cpuinfo("model name") == "Some CPU: fast"
+    assert hardware.cpuinfo("flags", "Features") == "fp asimddp"
+    assert hardware.cpuinfo("flags") == ""
+
+
+# --- The benchmark on a GPU, whose answers are stood in for
+
+
+def test_a_t4_refuses_bf16_tf32_and_fp8_and_says_why(answers, gpu):
+    gpu("Tesla T4", (7, 5))
+    rows = rows_of(answers)
+    assert rows["bf16"].refused == "bf16 comes with compute capability 8.0, Tesla T4 has 7.5"
+    assert rows["tf32"].refused == "tf32 comes with compute capability 8.0, Tesla T4 has 7.5"
+    assert rows["fp8"].refused == "fp8 comes with compute capability 8.9, Tesla T4 has 7.5"
+    assert rows[PACKED].refused == "the packed int8 linear kernel is the one that PyTorch has for CPUs"
+    for name in ("fp32", "fp16", "int8", YOURS):
+        assert rows[name].seconds > 0
+    assert benchmark.peaks(list(rows.values()), answers["tflops"]) is DEVICES["T4"]
+    table = benchmark.table(list(rows.values()), answers["tflops"], DEVICES["T4"], {})
+    assert "bf16 comes with compute capability 8.0" in table
+    assert all("This GPU has tensor cores." in sentence for sentence in benchmark.explained(list(rows.values())))
+    assert mixed_precision.roofline(list(rows.values()), answers["tflops"], DEVICES["T4"]).axes
+
+
+def test_int8_products_that_cublas_does_not_take_are_rows_with_its_reason(answers, gpu):
+    gpu("Tesla T4", (7, 5))
+    few, odd = (rows_of(answers, [shape]) for shape in ((16, 64, 48), (32, 60, 48)))
+    assert few["int8"].refused == "self.size(0) needs to be greater than 16, but got 16"
+    assert few[YOURS].refused == "RuntimeError: self.size(0) needs to be greater than 16, but got 16"
+    assert odd["int8"].refused == "self.size(1) needs to be a multiple of 8"
+    assert few["fp16"].seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "refused"),
+    [
+        ("NVIDIA A100-SXM4-80GB", (8, 0), {"fp8", PACKED}),
+        ("NVIDIA L4", (8, 9), {PACKED}),
+        ("NVIDIA H100 80GB HBM3", (9, 0), {PACKED}),
+    ],
+)
+def test_newer_gpus_take_more_types(answers, gpu, monkeypatch, name, capability, refused):
+    gpu(name, capability)
+    # What PyTorch up to 2.4 returned: the product, and its largest value.
+    monkeypatch.setattr(
+        torch,
+        "_scaled_mm",
+        lambda x, w, scale_a, scale_b, out_dtype: ((x.float() @ w.float()).to(out_dtype), torch.ones(())),
+    )
+    rows = rows_of(answers)
+    assert {row.name for row in rows.values() if row.refused} == refused
+    assert torch.get_float32_matmul_precision() == "highest"  # TF32's mode does not stay on
+    assert benchmark.peaks(list(rows.values()), answers["tflops"]).driver_name == name
+
+
+def test_a_gpu_without_tensor_cores_says_so(gpu):
+    gpu("Tesla P100-PCIE-16GB", (6, 0))
+    said = benchmark.explained([Row("fp32", (8, 8, 8), 1.0), Row("fp16", (8, 8, 8), 2.0)])
+    assert said == ["fp16: 1/2.0 as fast as fp32. This GPU has no tensor cores."]
+
+
+def test_a_gpu_that_no_data_sheet_names_is_measured(answers, gpu):
+    gpu("NVIDIA H100 PCIe", (9, 0))
+    assert hardware.datasheet() is None
+    assert benchmark.peaks([], answers["tflops"]).source == MEASURED.source
+
+
+def test_every_card_of_the_table_is_known_by_one_driver_name(gpu):
+    assert len({device.driver_name for device in DEVICES.values()}) == len(DEVICES)
+    assert hardware.datasheet() is None  # on a CPU
+    for device in DEVICES.values():
+        gpu(device.driver_name, (9, 0))
+        assert hardware.datasheet() is device
+
+
+def test_on_a_gpu_the_sizes_are_larger_and_one_is_too_thin_for_int8(gpu):
+    assert max(map(math.prod, benchmark.shapes())) == 1024**3
+    gpu("Tesla T4", (7, 5))
+    assert max(map(math.prod, benchmark.shapes())) == 4096**3
+    assert {16, 32} <= {m for m, _, _ in benchmark.shapes()}
+
+
+# --- The clock
+
+
+def test_work_is_timed_by_pytorchs_timer_on_all_threads_after_a_first_call(monkeypatch):
+    made, calls = [], []
+
+    class Clock:
+        def __init__(self, statement, globals, num_threads):
+            made.append((statement, num_threads))
+            self.work = globals["work"]
+
+        def blocked_autorange(self, min_run_time):
+            assert calls == [1]
+            self.work()
+            return type("Measurement", (), {"median": 0.25})
+
+    monkeypatch.setattr(hardware, "Timer", Clock)
+    assert hardware.seconds(lambda: calls.append(1)) == 0.25
+    assert made == [("work()", torch.get_num_threads())]
+    assert calls == [1, 1]
+
+
+def test_what_raises_is_refused_in_one_line_also_without_a_message():
+    def fails():
+        raise RuntimeError("out of memory\nmore lines")
+
+    with pytest.raises(Refused, match=r"^out of memory$"):
+        hardware.seconds(fails)
+    assert str(hardware.refused(RuntimeError())) == "RuntimeError"
+
+
+# --- What the chapter says
+
+
+def test_erratum_7_peaks_are_dense_and_an_h100_has_3_2_times_an_a100s(text):
+    a100, h100 = DEVICES["A100 80 GB"].peak_tflops, DEVICES["H100"].peak_tflops
+    assert (a100["fp16"], a100["bf16"], a100["tf32"], a100["fp32"]) == (312, 312, 156, 19.5)
+    assert (h100["bf16"], h100["tf32"], h100["fp8"], h100["int8"]) == (989, 495, 1979, 1979)
+    assert h100["bf16"] / a100["fp16"] == pytest.approx(3.2, abs=0.05)
+    assert (
+        "The A100's 312 TFLOPS are dense FP16 or BF16 on tensor cores; 156 is TF32, and plain FP32 is 19.5. An "
+        "H100 (SXM, dense) has 989 in BF16, 495 in TF32 and 1979 in FP8 and INT8: about 3.2 times the A100's "
+        "FP16, not twice."
+    ) in text
+
+
+def test_adam_in_fp16_is_nan_after_one_step_because_its_epsilon_is_zero():
+    assert torch.tensor(1e-8).half() == 0
+    torch.manual_seed(0)
+    model = models.mlp().half()
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(2):
+        loss = functional.cross_entropy(model(digits().x_train[:64].half()), digits().y_train[:64])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert math.isfinite(losses[0])
+    assert math.isnan(losses[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_small_updates_vanish_in_16_bits(dtype):
+    assert torch.tensor(1.0, dtype=dtype) + torch.tensor(0.0001, dtype=dtype) == 1
+
+
+def test_gradients_underflow_and_a_scale_brings_them_back(answers):
+    gpt = tinygpt.tiny_gpt()
+    windows = tinygpt.windows(tinygpt.training_text(), 2, seed=0)
+
+    def gradient(scale, dtype):
+        gpt.zero_grad()
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            logits = gpt(windows[:, :-1])
+        assert logits.dtype == dtype
+        loss = functional.cross_entropy(logits.float().flatten(0, 1), windows[:, 1:].flatten())
+        (loss * scale).backward()
+        return torch.cat([parameter.grad.flatten() for parameter in gpt.parameters()]) / scale
+
+    exact = gradient(1, torch.float32)
+    error = {
+        (name, k): ((gradient(2.0**k, dtype) - exact).norm() / exact.norm()).item()
+        for name, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16))
+        for k in (-8, 8, 24)
+    }
+    assert error["fp16", -8] > 0.3 > 0.01 > error["fp16", 8]
+    assert not math.isfinite(error["fp16", 24])
+    assert error["bf16", -8] == pytest.approx(error["bf16", 24], rel=0.05)
+    assert error["bf16", 8] > 3 * error["fp16", 8]
+
+
+def test_a_loss_scaler_trains_where_an_unchecked_scale_ends_in_nan(answers):
+    x, y = digits().x_train, digits().y_train
+
+    def train(scaler, steps):
+        torch.manual_seed(0)
+        model = models.mlp()
+        optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+        taken = []
+        for step in range(steps):
+            batch = torch.randint(len(x), (64,), generator=torch.Generator().manual_seed(step))
+            with torch.autocast("cpu", torch.float16):
+                logits = model(x[batch])
+            assert logits.dtype == torch.float16
+            loss = functional.cross_entropy(logits.float(), y[batch])
+            optimizer.zero_grad()
+            if scaler is None:
+                (loss * 2.0**32).backward()
+                optimizer.step()
+            else:
+                scaler.scale(loss).backward()
+                taken.append(scaler.step(optimizer))
+        return loss.item(), taken
+
+    assert math.isnan(train(None, 3)[0])
+    loss, taken = train(answers["LossScaler"](init_scale=2.0**32, growth_interval=25), 120)
+    assert loss < 0.8
+    assert not taken[0]
+    assert sum(taken) > 90
+    assert False in taken[30:], "the scale grows until it overflows again"
+
+
+def test_an_outlier_column_spoils_int8_and_an_outlier_row_does_not(answers):
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(64, 256, generator=generator), torch.randn(256, 64, generator=generator)
+    row, column = a.clone(), a.clone()
+    row[0] *= 100
+    column[:, 0] *= 100
+
+    def error(matrix):
+        exact = (matrix.double() @ b.double())[1:]
+        return ((answers["int8_matmul"](matrix, b)[1:] - exact).norm() / (a @ b)[1:].norm()).item()
+
+    assert error(row) == pytest.approx(error(a), rel=0.01)
+    assert error(column) > 10 * error(a)
+
+
+def test_with_adam_mixed_precision_holds_as_many_bytes_for_weights_as_fp32(answers):
+    count = answers["training_bytes_per_param"]
+    assert count("adam", False) == count("adam", True) == 16
+
+
+def test_autocast_keeps_fewer_bytes_but_more_than_half():
+    (cell,) = (cell.source for cell in chapters.read(CHAPTER).cells if "def kept_bytes" in cell.source)
+    chapter = {"torch": torch, "tinygpt": tinygpt, "GRADING": False}
+    exec(cell, chapter)
+    kept = chapter["activations"]
+    assert 0.5 < kept["FP16 autocast"] / kept["FP32"] < 0.8

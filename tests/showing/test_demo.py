@@ -1,0 +1,221 @@
+"""The demo pages: made from the chapters' own cells, served to several viewers, driven from the keyboard."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import nbformat
+import psutil
+import pytest
+from conftest import CHAPTERS
+from playwright.sync_api import expect
+
+from autograder import CourseError
+from autograder.authoring import chapters
+from autograder.showing import demo as server
+from autograder.showing import demo_pages, page_text, ports
+from autograder.showing.browser import chromium
+from autograder.showing.recorder import KEPT
+
+CHAPTER = "ch01_quantization"
+MARKED = "section.figure.here .noUi-handle >> nth=0"
+PICTURE = "document.querySelector('section.figure.here img.course-live').src"
+
+
+def live_calls(source):
+    """Cells of a source that show a live figure: those that end with a call of a function that returns Live."""
+    (module,) = re.findall(r"from course.figures import (\w+) as draw", "\n".join(c.source for c in source.cells))
+    text = (chapters.ROOT / "course" / "figures" / f"{module}.py").read_text("utf-8")
+    names = re.findall(r"^def (\w+)\((?:[^()]|\([^()]*\))*\) -> Live:", text, re.MULTILINE)
+    pattern = re.compile(rf"^draw\.({'|'.join(names)})\(", re.MULTILINE)
+    return [cell for cell in source.cells if cell.cell_type == "code" and pattern.search(cell.source)]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_each_live_figure_of_a_chapter_gets_a_heading_and_something_to_look_at(chapter, tmp_path):
+    source = chapters.read(chapter)
+    shown = live_calls(source)
+    for cell in shown:
+        cell.outputs = [nbformat.v4.new_output("display_data", {KEPT: {"file": "0.live"}})]
+    page = demo_pages.notebook(source, tmp_path)
+    assert len(page.cells) == len(shown) > 0
+    headings = [cell.metadata.course["heading"] for cell in page.cells]
+    assert len(set(headings)) == len(headings)
+    assert not [heading for heading in headings if re.match(r"See it|Exercise|Lab|#|\d|<", heading)]
+    for cell in page.cells:
+        assert 30 < len(re.sub(r"<[^>]+>", "", cell.metadata.course["look"])) < 700
+
+
+def test_a_formula_becomes_mathml_and_a_name_with_an_underscore_stays_one():
+    html = page_text.to_html(r"From $x_1$ to $\text{zero\_point}$." + "\n\n$$\\frac{a}{b}$$")
+    assert html.count("<math") == 3
+    assert "zero_point" in html
+    assert "\\" not in html
+
+
+@pytest.fixture(scope="module")
+def demo(course_copy):
+    """The served demo of one chapter: (address, process, what it printed first)."""
+    port = ports.find_free()
+    command = [sys.executable, "-m", "autograder", "demo", CHAPTER, "--port", str(port)]
+    environment = os.environ | {"NBGRADER_EXECUTION": "autograde"}  # what trains is cut short
+    with subprocess.Popen(command, cwd=course_copy, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        said = process.stdout.readline()
+        yield f"http://127.0.0.1:{port}", process, said
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(demo, browser):
+    """open_page(scheme) -> the chapter's page in a window of its own, with its figures there."""
+    opened = []
+
+    def open_one(scheme="light"):
+        context = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme=scheme)
+        opened.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.asked = []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(f"{demo[0]}/voila/render/{CHAPTER}.ipynb")
+        page.locator("body.ready section.figure.here img.course-live").wait_for()
+        page.locator(MARKED).wait_for()
+        return page
+
+    yield open_one
+    for context in opened:
+        for page in context.pages:
+            page.close(run_before_unload=True)
+        context.close()
+
+
+def wait_for_viewers(process, count):
+    """Return when the server runs `count` kernels; they end a moment after their pages."""
+    for _ in range(150):
+        kernels = [child for child in psutil.Process(process.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+        if len(kernels) == count:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{len(kernels)} kernels instead of {count}")
+
+
+def test_the_server_says_where_to_look_and_lists_the_chapters_with_their_figures(demo, browser):
+    address, _, said = demo
+    assert f":{address.split(':')[-1]}/" in said
+    page = browser.new_page()
+    page.goto(address)
+    assert page.locator("li").count() == 1
+    line = page.locator("li a")
+    assert line.inner_text().split("\n") == ["Chapter 1 · Quantization", "3 live figures"]
+    assert line.get_attribute("href") == f"voila/render/{CHAPTER}.ipynb"
+    page.close()
+
+
+def test_arrow_keys_move_the_slider_at_once_and_the_picture_follows(open_page):
+    page = open_page()
+    before = page.evaluate(PICTURE)
+    bits = int(page.locator(MARKED).get_attribute("aria-valuetext").split(".")[0])
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"{PICTURE} !== {before!r}")
+    page.locator("section.figure.here", has_text=f"{2 ** (bits + 1)} levels").wait_for()
+
+    page.keyboard.press("ArrowDown")  # the second control
+    before = page.evaluate(PICTURE)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"{PICTURE} !== {before!r}")
+    page.locator("section.figure.here", has_text="0.95").wait_for()
+
+
+def test_one_figure_fills_the_screen_and_page_down_shows_the_next(open_page):
+    page = open_page()
+    headings = []
+    for number in (1, 2, 3):
+        # A key changes the address, and the page follows that a moment later.
+        expect(page.locator("nav.figures a[aria-current]")).to_have_text(str(number))
+        assert page.locator("section.figure:visible").count() == 1
+        assert page.evaluate(
+            "document.documentElement.scrollWidth <= innerWidth && document.body.scrollHeight <= 1.1 * innerHeight"
+        )
+        headings.append(page.locator("section.figure.here h2").inner_text())
+        page.keyboard.press("PageDown")
+    assert len(set(headings)) == 3
+    assert headings[0] == "Your quantizer on real weights"
+    assert page.locator("section.figure.here h2").inner_text() == headings[-1]  # the last one stays
+    page.keyboard.press("ArrowLeft")
+    page.locator("section.figure.here", has_text="4 bits a weight").wait_for()
+
+
+def test_no_code_is_shown_and_no_other_host_is_asked(demo, open_page):
+    page = open_page()
+    text = page.inner_text("body")
+    assert "replay" not in text
+    assert "import " not in text
+    assert page.locator(".jp-InputArea:visible, .highlight:visible").count() == 0
+    assert {url.split("/")[2] for url in page.asked if url.startswith("http")} == {demo[0].split("/")[2]}
+
+
+def test_light_and_dark_follow_the_system_until_the_key_or_the_button_says_otherwise(open_page):
+    page = open_page("dark")
+    color = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(color)
+    page.keyboard.press("d")
+    light = page.evaluate(color)
+    assert (dark, light) == ("rgb(20, 20, 20)", "rgb(255, 255, 255)")
+    page.get_by_role("button", name="light or dark").click()
+    assert page.evaluate(color) == dark
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(color) == dark
+    page.keyboard.press("ArrowRight")  # the keys work after a click beside the figure, too
+    page.locator("section.figure.here", has_text="32 levels").wait_for()
+
+
+def test_viewers_have_kernels_of_their_own_which_end_when_they_leave(demo, open_page):
+    wait_for_viewers(demo[1], 0)
+    first, second = open_page(), open_page()
+    wait_for_viewers(demo[1], 2)
+    unmoved = second.evaluate(PICTURE)
+    first.keyboard.press("ArrowRight")
+    first.locator("section.figure.here", has_text="32 levels").wait_for()
+    assert second.evaluate(PICTURE) == unmoved
+    second.locator("section.figure.here", has_text="16 levels").wait_for()
+    first.close(run_before_unload=True)
+    wait_for_viewers(demo[1], 1)
+    second.keyboard.press("ArrowRight")
+    second.locator("section.figure.here", has_text="32 levels").wait_for()
+
+
+def test_an_address_that_does_not_exist_leads_back_to_the_chapters(demo, browser):
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{demo[0]}/voila/render/ch99.ipynb")
+    page.get_by_role("link", name="All chapters").wait_for()
+    assert all(url.startswith((demo[0], "data:")) for url in asked)
+    page.close()
+
+
+@pytest.mark.parametrize("port", ["80808", "0", "-1", "none"])
+def test_what_is_no_port_is_one_line(port):
+    with pytest.raises(CourseError, match=f"^'{port}' is not a port: choose a number from 1024 to 65535 with PORT=$"):
+        ports.require_free(port)
+
+
+def test_a_taken_port_is_one_line_before_any_chapter_is_played(monkeypatch):
+    monkeypatch.setattr(demo_pages, "write", lambda only: pytest.fail("a chapter was played"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(CourseError, match=f"choose another with PORT={port + 1}$"):
+            server.serve([CHAPTER], str(port), "127.0.0.1")
