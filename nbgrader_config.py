@@ -14,7 +14,7 @@ from autograder import COURSE_ID, collecting, use_own_programs
 from autograder.authoring.build import ColabBadge, RunnableStubs, SetUpCell, Unpair
 from autograder.grading import batch
 from autograder.grading.execute import TwoKernels
-from autograder.grading.repair import Repair, SubmissionExporter
+from autograder.grading.mend import Repair, SubmissionExporter
 from autograder.reporting.feedback import FeedbackPage, Outcomes
 
 use_own_programs()

@@ -167,3 +167,23 @@ def bank_answers() -> list:
         for chapter in CHAPTERS
         for answer in bank.answers(chapter)
     ]
+
+
+@pytest.fixture
+def two_kernels(tmp_path_factory):
+    """two_kernels(cells, **limits) runs a notebook's cells as grading does; test cells are those that nbgrader grades.
+
+    cells: source texts, or cells. Returns the executed cells, with outputs; `determine_grade` tells the points.
+    """
+    import nbformat
+
+    from autograder.grading.execute import TwoKernels
+
+    def run(cells, **limits):
+        made = [nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+        notebook = nbformat.v4.new_notebook(cells=nbformat.from_dict(made))
+        limits = {"cell_timeout": 10, "total_timeout": 60, "preload": "numpy"} | limits
+        folder = str(tmp_path_factory.mktemp("home"))
+        return TwoKernels(**limits).preprocess(notebook, {"metadata": {"path": folder}})[0].cells
+
+    return run

@@ -27,7 +27,7 @@ from traitlets.log import get_logger
 from autograder import COURSE_ID, GRADEBOOK, NEEDS_A_LOOK, ROOT
 from autograder.authoring import chapters
 from autograder.grading.execute import STOPPED
-from autograder.grading.repair import MENDED, UNREADABLE, Unreadable, read
+from autograder.grading.mend import MENDED, UNREADABLE, Unreadable, read
 
 _run: "Run | None" = None
 

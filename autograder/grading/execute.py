@@ -21,7 +21,7 @@ from traitlets import Bool, Integer, Unicode
 from autograder import ROOT, CourseError
 from autograder.grading import sandbox
 from autograder.grading.kernels import Kernel, KernelGone
-from autograder.grading.repair import UNREADABLE
+from autograder.grading.mend import UNREADABLE
 from autograder.grading.standins import names_read
 
 STOPPED = "course_stopped"  # in the notebook's metadata: what was interrupted or ended, and why

@@ -10,7 +10,7 @@ from pygments.formatters import HtmlFormatter
 
 from autograder.authoring import chapters
 from autograder.grading.execute import STOPPED
-from autograder.grading.repair import MENDED, UNREADABLE
+from autograder.grading.mend import MENDED, UNREADABLE
 
 
 class FeedbackPage(HTMLExporter):

@@ -9,7 +9,7 @@ from conftest import points
 from autograder.authoring import chapters, sample_class
 from autograder.authoring.bank import damage
 from autograder.authoring.bank.damage import CHAPTER, DAMAGE, FILES, UNREADABLE
-from autograder.grading.repair import Unreadable, read, repaired
+from autograder.grading.mend import Unreadable, read, repaired
 
 
 def released():
