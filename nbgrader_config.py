@@ -13,17 +13,20 @@ from nbgrader.preprocessors import ClearSolutions, Execute, GetGrades
 from autograder import COURSE_ID, collecting, use_own_programs
 from autograder.authoring.build import ColabBadge, RunnableStubs, SetUpCell, Unpair
 from autograder.grading import batch
+from autograder.grading.account import hold_streams
 from autograder.grading.execute import TwoKernels
-from autograder.grading.mend import Repair, SubmissionExporter
+from autograder.grading.submission import MARK
+from autograder.reporting import chart
 from autograder.reporting.feedback import FeedbackPage, Outcomes
 
 use_own_programs()
+hold_streams()
 c = get_config()  # noqa: F821 (nbgrader provides it)
 
 c.CourseDirectory.root = str(Path(__file__).resolve().parent)
 c.CourseDirectory.course_id = COURSE_ID
 # The percent texts hold the solutions: they must not be copied into a release.
-c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py", ".course_progress.json"]
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py", ".course_progress.json", MARK]
 
 # The one setting for Colab: where the course is public, as GitHub's owner/name. Put yours in place of your_name (GitHub
 # gives that name to nobody) and run `make release`, or give it once: make release COURSE_REPOSITORY=owner/name.
@@ -41,16 +44,16 @@ steps = [Unpair, ColabBadge, SetUpCell, *GenerateAssignment.preprocessors.defaul
 steps.insert(steps.index(ClearSolutions) + 1, RunnableStubs)
 c.GenerateAssignment.preprocessors = steps
 
-# Learners' cells run behind walls, test cells in a kernel of their own: see autograder/execute.py for its limits.
+# autograde: mend, run and record each submission (autograder/grading/batch.py). Learners' cells run behind walls, test
+# cells in a kernel of their own: the traits of TwoKernels are the limits.
+c.Autograde.exporter_class = batch.BatchExporter
 c.Autograde.autograde_preprocessors = [
     TwoKernels if step is Execute else step for step in Autograde.autograde_preprocessors.default()
 ]
+batch.afterwards[:] = [chart.line]
 
-# What was submitted is read and mended whatever its condition.
-c.Autograde.exporter_class = SubmissionExporter
-c.Autograde.sanitize_preprocessors = [Repair, *Autograde.sanitize_preprocessors.default()]
-c.Autograde.pre_convert_hook = batch.begin
-
+# A page is written anew each time, so that it follows the grade.
+c.GenerateFeedback.force = True
 c.GenerateFeedback.preprocessors = [GetGrades, Outcomes]
 c.GenerateFeedback.exporter_class = FeedbackPage
 c.FeedbackPage.template_name = "feedback_page"

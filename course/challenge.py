@@ -4,22 +4,28 @@
 a new process that has seen nothing of the notebook and can open no file. What comes back is checked and put into a
 TinyGPT, which predicts held-out text. The rules are open. The grader only numbers the 256 byte values otherwise
 (`shuffle`), so that the weights which come with the course are of no use to anyone.
+
+The new process refuses what the rules forbid and says so; that is there to be understood, not to withstand an attack.
+What withstands is that it judges nothing: it holds the blob and `restore`, in the grader behind walls, and hands out
+arrays.
 """
 
+import hashlib
 import re
-import secrets
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from course import tinygpt
+from course import GRADING, tinygpt
 from course.probe import probe
 
 #: A point each: bits per byte, at most so many more than the same model has in 16 bits.
 LEVELS = (1.0, 0.3, 0.12, 0.06, 0.03)
 #: Points for a file that is short enough and comes back.
 FILE_POINTS = 3
+#: Seconds for `compress_to_bytes`, and as many for `restore`.
+SECONDS = 60
 
 
 class Result(NamedTuple):
@@ -61,74 +67,89 @@ def measure(compress_to_bytes, restore, shuffle: int = 0) -> Result:
     """Measure a compressor; raises AssertionError that says why when its file is worth nothing.
 
     shuffle: seed of another numbering of the byte values, in the model and in all text; 0 leaves them as they are.
-    The same two functions are measured once.
+    A function compresses once, and the same bytes are measured once.
     """
     __tracebackhide__ = True
-    new = secrets.token_hex(16)
-    label = _label(compress_to_bytes, restore, new)
-    if label not in _issued:  # the new one, or one that was made up
-        label = new
-    _issued.add(label)
-    key = label, shuffle
-    if key not in _outcomes:
+    order = torch.randperm(256, generator=torch.Generator().manual_seed(shuffle)) if shuffle else torch.arange(256)
+    state = _state(order)
+    calibration = order[tinygpt.windows(tinygpt.training_text(), 32, seed=shuffle)[:, :-1]]
+    blob, source = _file(compress_to_bytes, restore, state, calibration)
+    parts = [blob, source.encode(), b"%d %g" % (shuffle, SECONDS)]
+    key = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+    if key not in _last:
+        _last.clear()
         try:
-            _outcomes[key] = _measure(compress_to_bytes, restore, shuffle)
+            _last[key] = _measure(blob, source, state, order)
         except AssertionError as error:
-            _outcomes[key] = str(error)
-    outcome = _outcomes[key]
+            if getattr(error, "lost", False) and not GRADING:  # perhaps the machine's fault, which the grader knows
+                raise
+            _last[key] = str(error)
+    outcome = _last[key]
     if isinstance(outcome, str):
         raise AssertionError(outcome)
     return outcome
 
 
-#: Random words, each carried by one pair of functions: test cells share a measurement, and nobody gets another's.
-_issued: set[str] = set()
-#: {(label, shuffle): Result, or why there is none}.
-_outcomes: dict[tuple[str, int], Result | str] = {}
+#: {digest of the blob, restore's code and the numbering: Result, or why there is none}, of the file measured last. Test
+#: cells share a measurement; what has the same digest has the same worth, so nobody gets another file's.
+_last: dict[str, Result | str] = {}
 
 
-def _measure(compress_to_bytes, restore, shuffle: int) -> Result:
-    order = torch.randperm(256, generator=torch.Generator().manual_seed(shuffle)) if shuffle else torch.arange(256)
+def _state(order: torch.Tensor) -> dict[str, torch.Tensor]:
+    """TinyGPT's weights in 16 bits, for bytes that are numbered by `order`."""
     state = {name: tensor.half() for name, tensor in tinygpt.tiny_gpt().state_dict().items()}
     for name in ("embedding.weight", "head.weight"):
         state[name] = torch.empty_like(state[name]).index_copy_(0, order, state[name])
-    calibration = order[tinygpt.windows(tinygpt.training_text(), 32, seed=shuffle)[:, :-1]]
-    text = tinygpt.held_out().translate(bytes(order.tolist()))
+    return state
 
+
+def _file(compress_to_bytes, restore, state, calibration) -> tuple[bytes, str]:
+    """The blob and the code of `restore`, together short enough and made in time."""
+    given = hashlib.sha256(state["head.weight"].numpy().tobytes() + calibration.numpy().tobytes()).hexdigest()
     try:
-        blob, source = _compressed(compress_to_bytes, restore, state, calibration)
+        blob, source, seconds = _compressed(compress_to_bytes, restore, state, calibration, given, SECONDS)
     except Exception as error:
         raise AssertionError(f"compress_to_bytes(model, calibration): {_told(error)}") from None
     assert type(blob) is bytes, f"compress_to_bytes should return bytes, it returned {type(blob).__name__}"
-    assert type(source) is str, "restore should be a function that a cell defines with def"
-    size = len(blob) + len(source.encode())
-    assert size <= limit(), (
-        f"{len(blob):,} bytes and {len(source.encode()):,} of restore's code are {size:,}, and {limit():,} are allowed"
+    assert type(source) is str and type(seconds) is float, "restore should be a function that a cell defines with def"
+    assert seconds <= SECONDS, f"compress_to_bytes took {seconds:.1f} s; {SECONDS:g} s are allowed"
+    source = source.encode(errors="replace").decode()
+    code = len(source.encode())
+    assert len(blob) + code <= limit(), (
+        f"{len(blob):,} bytes and {code:,} of restore's code are {len(blob) + code:,}, and {limit():,} are allowed"
     )
+    return blob, source
 
+
+def _measure(blob: bytes, source: str, state: dict[str, torch.Tensor], order: torch.Tensor) -> Result:
     try:
-        found = _restored(blob, source, 16 * sum(tensor.numel() for tensor in state.values()))
+        found = _restored(blob, source, 16 * sum(tensor.numel() for tensor in state.values()), SECONDS)
     except Exception as error:
-        raise AssertionError(f"restore(blob) in a new process: {_told(error)}") from None
-    assert type(found) is dict, "restore should return a dict {name: array}"
-    for name, tensor in state.items():
-        assert name in found, f"restore left out {name}: it returned {', '.join(map(str, list(found)[:5]))} ..."
-        value, shape = found[name], tuple(tensor.shape)
-        assert isinstance(value, np.ndarray), f"restore should return numbers for {name}"
-        assert value.shape == shape, f"restore returned {name} with shape {value.shape}; it should have {shape}"
-        assert np.isfinite(value).all(), f"restore returned NaN or infinity in {name}"
-    unknown = sorted(set(map(str, found)) - set(state))
-    assert not unknown, f"restore returned {unknown[0]}, which TinyGPT does not have"
-
-    before, after = (
-        tinygpt.bits_per_byte(_tiny_gpt(weights), text)
-        for weights in (state, {name: torch.from_numpy(value) for name, value in found.items()})
-    )
+        failure = AssertionError(f"restore(blob) in a new process: {_told(error)}")
+        failure.lost = type(error) is RuntimeError  # what a process that ended is told as
+        raise failure from None
+    restored = _checked(found, state)
+    text = tinygpt.judging_text().translate(bytes(order.tolist()))
+    before, after = (tinygpt.bits_per_byte(_tiny_gpt(weights), text) for weights in (state, restored))
     assert after < 8, (
         f"what restore returned predicts no better than a guess among all bytes: {after:.2f} bits per byte. "
         "It has to come from the model that compress_to_bytes was given"
     )
-    return Result(size, limit(), after, before)
+    return Result(len(blob) + len(source.encode()), limit(), after, before)
+
+
+def _checked(found, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What the new process returned, when it is all of TinyGPT's weights and nothing else. It may have lied."""
+    assert type(found) is dict, "restore should return a dict {name: array}"
+    for name, tensor in state.items():
+        assert name in found, f"restore left out {name}: it returned {', '.join(str(n)[:40] for n in [*found][:5])} ..."
+        value, shape = found[name], tuple(tensor.shape)
+        assert type(value) is np.ndarray and value.dtype == np.float32, f"restore should return numbers for {name}"
+        assert value.shape == shape, f"restore returned {name} with shape {value.shape}; it should have {shape}"
+        assert np.isfinite(value).all(), f"restore returned NaN or infinity in {name}"
+    unknown = sorted(set(map(str, found)) - set(state))
+    assert not unknown, f"restore returned {unknown[0][:40]}, which TinyGPT does not have"
+    return {name: torch.tensor(value) for name, value in found.items()}
 
 
 def _tiny_gpt(state: dict[str, torch.Tensor]) -> tinygpt.TinyGPT:
@@ -140,151 +161,207 @@ def _tiny_gpt(state: dict[str, torch.Tensor]) -> tinygpt.TinyGPT:
 def _told(error: Exception) -> str:
     where = getattr(error, "answer_line", "")
     text = re.sub(r"\s+", " ", str(error))[:500]
+    if isinstance(error, TimeoutError):
+        text = f"{text.replace('_restored', 'restore')}; {SECONDS:g} s are allowed"
     return f"{type(error).__name__}: {text}" + (f" (your code, {where})" if where else "")
 
 
 @probe
-def _label(compress_to_bytes, restore, new):
-    """The label that both functions carry; where they do not, they get the new one."""
+def _compressed(compress_to_bytes, restore, state, calibration, given, allowed):
+    """The bytes, the source of restore, and the seconds it took. The function keeps the bytes for the next test cell.
+
+    given: a digest of what the bytes are made from.
+    """
     import contextlib
+    import time
 
-    labels = {getattr(function, "_measured_as", None) for function in (compress_to_bytes, restore)}
-    if len(labels) == 1 and type(label := labels.pop()) is str:
-        return label
-    for function in (compress_to_bytes, restore):
-        with contextlib.suppress(AttributeError, TypeError):  # what cannot carry a label is measured each time
-            function._measured_as = new
-    return new
-
-
-@probe
-def _compressed(compress_to_bytes, restore, state, calibration):
-    """The bytes, and the source of restore."""
     from course.probe import source_of
     from course.tinygpt import TinyGPT
 
-    model = TinyGPT()
-    model.load_state_dict(state)
-    blob = compress_to_bytes(model.eval(), calibration)
+    kept = getattr(compress_to_bytes, "_made", {})
+    if given not in kept:
+        model = TinyGPT()
+        model.load_state_dict(state)
+        began = time.monotonic()
+        try:
+            made = compress_to_bytes(model.eval(), calibration)
+        except KeyboardInterrupt:
+            if time.monotonic() - began < 0.9 * allowed:  # by hand
+                raise
+            made = None
+        kept = {given: (made, time.monotonic() - began)}
+        with contextlib.suppress(AttributeError, TypeError):  # what cannot keep them compresses each time
+            compress_to_bytes._made = kept
+    blob, seconds = kept[given]
+    if blob is None and seconds >= 0.9 * allowed:
+        raise TimeoutError(f"compress_to_bytes was interrupted after {seconds:.1f} s")
     if type(blob) is not bytes:
         raise TypeError(f"it should return bytes, it returned {type(blob).__name__}")
     try:
-        return blob, source_of(restore)
+        return blob, source_of(restore), seconds
     except (OSError, TypeError, StopIteration):
         raise ValueError("restore should be a function that a cell defines with def") from None
 
 
-@probe(fresh=True)
-def _restored(blob, source, most):
-    """{name: float32 array} that the function in `source` makes of `blob`; at most `most` bytes.
+@probe(fresh=True, seconds=SECONDS + 30)  # to start and import takes some seconds, too
+def _restored(blob, source, most, seconds):
+    """{name: float32 array} that the function in `source` makes of `blob`: at most `most` bytes, in so many seconds.
 
-    It runs in a fork that cannot open a file any more. Its limit of open files is 0, which binds native code as well;
-    the audit hook is there to say clearly what was refused. What it returns comes through a pipe as plain numbers.
+    It imports nothing of the course, which is not there in the grader.
     """
+    import builtins
+    import contextlib
     import importlib
     import io
-    import json
+    import math
     import os
     import re
     import signal
     import sys
+    import threading
+    import time
     import warnings
 
     library = [
-        *("array", "base64", "binascii", "bisect", "bz2", "collections", "copy", "functools", "gzip", "hashlib"),
-        *("heapq", "io", "itertools", "json", "lzma", "math", "operator", "random", "re", "struct", "typing", "zlib"),
-        *("numpy", "safetensors.numpy", "safetensors.torch", "torch"),
+        *("array", "base64", "binascii", "bisect", "bz2", "codecs", "collections", "contextlib", "copy", "decimal"),
+        *("enum", "fractions", "functools", "gzip", "hashlib", "heapq", "io", "itertools", "json", "lzma", "math"),
+        *("numbers", "operator", "random", "re", "statistics", "string", "struct", "time", "typing", "warnings"),
+        *("zipfile", "zlib", "numpy", "safetensors.numpy", "safetensors.torch", "torch"),
     ]
-    for name in library:
+    packages = {name.partition(".")[0] for name in library}
+    for name in (*library, "numpy.fft", "numpy.random"):  # the last two NumPy loads late
         importlib.import_module(name)
     np, torch = sys.modules["numpy"], sys.modules["torch"]
+    code_runs = ("exec", "compile", "marshal.load", "marshal.loads", "code.__new__", "function.__new__")
+    reaches_out = ("os.", "subprocess.", "socket.", "ctypes.", "mmap.", "fcntl.", "shutil.", "sqlite3.", "_thread.")
+    blob_only = "all it may use is the blob"
+    a_pickle = "a pickle can run code when it is loaded; store plain bytes"
+    watched = []  # the thread in which restore runs
+    code = compile(source, "<restore>", "exec")
+    parses = importlib.import_module("ast").parse.__code__
 
     def warm_up():
-        """What PyTorch loads and looks up when it is first used, it must have done before files are out of reach."""
+        """What PyTorch and NumPy load when they are first used, they must have loaded before files are out of reach."""
         saved = io.BytesIO()
         torch.save({"a": torch.ones(9, 9, dtype=torch.float16)}, saved)
         a = torch.load(io.BytesIO(saved.getvalue()), weights_only=True)["a"]
         for dtype in (torch.float32, torch.float64):
             torch.linalg.svd(a.to(dtype) @ torch.from_numpy(np.ones((9, 9), np.int8)).to(dtype))
         (a.bfloat16() + 1).float().round().sort()
+        torch.einsum("ij,jk->ik", a.float(), a.float())
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, a=np.ones(3))
+        np.load(io.BytesIO(arrays.getvalue()))["a"]
 
     def watch(event, args):
+        """Refuse, in words, what the rules forbid."""
+        if threading.get_ident() not in watched:
+            return
         if event == "open":
-            raise PermissionError(f"restore opens {args[0]!r}: all it may use is the blob")
-        if event == "pickle.find_class":
-            raise PermissionError(
-                f"restore unpickles {args[0]}.{args[1]}: a pickle can run code when it is loaded; store plain bytes"
-            )
-        if event in ("exec", "compile", "marshal.loads") and sys._getframe(1).f_code.co_filename == "<restore>":
-            raise PermissionError("restore runs code that it did not bring along: the blob may hold data only")
+            raise PermissionError(f"restore opens {args[0]!r}: {blob_only}")
         if event == "import":
-            raise ImportError(f"restore imports {args[0]}: it may import {', '.join(library)}")
+            raise ImportError(f"restore imports {args[0]}, which is not loaded: it may import {', '.join(library)}")
+        if event == "pickle.find_class":
+            raise PermissionError(f"restore unpickles {args[0]}.{args[1]}: {a_pickle}")
+        if event in code_runs:
+            if (event == "exec" and args[0] is code) or (event == "compile" and sys._getframe(1).f_code is parses):
+                return  # restore itself; and NumPy reads the head of its files as a literal
+            raise PermissionError(
+                f"restore makes code that it did not bring along ({event}), as exec, eval and named tuples do: "
+                "the blob may hold data only"
+            )
+        if event.startswith(reaches_out):
+            raise PermissionError(f"restore uses {event}: {blob_only}")
 
-    def answer():
-        """A line of JSON and the numbers behind it."""
-        try:
-            torch.set_num_threads(1)
-            warnings.simplefilter("ignore")
-            warm_up()
-            sys.stdout = sys.stderr = io.StringIO()
-            try:
-                import resource
-            except ImportError:  # Windows has the hook only
-                resource = None
-            scope = {"np": np, "numpy": np, "torch": torch}
-            code = compile(source, "<restore>", "exec")
-            sys.addaudithook(watch)
-            if resource and hasattr(os, "fork"):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-            exec(code, scope)
-            found = scope[re.search(r"def\s+(\w+)", source)[1]](blob)
-            if not isinstance(found, dict):
-                raise TypeError(f"it should return a dict {{name: array}}, it returned {type(found).__name__}")
-            arrays = {str(n): torch.as_tensor(value).detach().float().contiguous() for n, value in found.items()}
-            head = [[name, list(array.shape)] for name, array in arrays.items()]
-            return json.dumps(head).encode() + b"\n" + b"".join(array.numpy().tobytes() for array in arrays.values())
-        except NameError as error:
-            said = ["NameError", f"{error}; restore must stand alone: bring what it uses into it"]
-        except BaseException as error:
-            said = [type(error).__name__, str(error)]
-        return json.dumps(said).encode() + b"\n"
+    def listed(name, globals=None, locals=None, fromlist=(), level=0):
+        by_native_code = isinstance(fromlist, list)  # NumPy's and PyTorch's own; `import` gives a tuple or None
+        if level or not (by_native_code or name.partition(".")[0] in packages):
+            why = a_pickle if "pickle" in name else f"it may import {', '.join(library)}"
+            raise ImportError(f"restore imports {name}: {why}")
+        return builtins.__import__(name, globals, locals, fromlist, level)
 
-    if hasattr(os, "fork"):
-        reader, writer = os.pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            child = os.fork()
-        if child == 0:
-            try:
-                data = memoryview(answer())
-                while data:
-                    data = data[os.write(writer, data) :]
-            finally:
-                os._exit(0)
-        os.close(writer)
-        data = bytearray()
+    @contextlib.contextmanager
+    def no_more_files():
+        """All numbers for open files are taken, so native code opens none; a limit of 0 would also stop the kernel."""
         try:
-            while len(data) <= most and (piece := os.read(reader, 1 << 20)):
-                data += piece
+            import resource
+        except ImportError:  # Windows
+            yield
+            return
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        few = 256 if before[0] < 0 else min(256, before[0])  # below 0: any number
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, before[1]))
+        taken = []
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.open(os.devnull, os.O_RDONLY))
+            yield
         finally:
-            os.close(reader)
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-    else:
-        data = answer()
-    if len(data) > most:
-        raise ValueError(f"it returned more than {most:,} bytes of numbers")
-    head, _, body = bytes(data).partition(b"\n")
-    if not head:
-        raise RuntimeError("it ended its process")
-    head = json.loads(head)
-    if head and isinstance(head[0], str):
-        kind, message = head
-        kind = {"TypeError": TypeError, "ValueError": ValueError, "NameError": NameError}.get(kind, RuntimeError)
-        raise kind(message)
-    found, start = {}, 0
-    for name, shape in head:
-        stop = start + 4 * int(np.prod(shape, dtype=np.int64))
-        found[str(name)] = np.frombuffer(body[start:stop], np.float32).reshape(shape).copy()
-        start = stop
-    return found
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            for number in taken:
+                with contextlib.suppress(OSError):
+                    os.close(number)
+
+    def too_late(*_):
+        raise TimeoutError(f"restore took {time.monotonic() - began:.1f} s")
+
+    @contextlib.contextmanager
+    def stopped_in_time():
+        """Interrupted again and again, for restore may catch what is raised."""
+        if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGALRM, too_late)
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    def numbers(found):
+        if not isinstance(found, dict):
+            raise TypeError(f"it should return a dict {{name: array}}, it returned {type(found).__name__}")
+        arrays, size = {}, 0
+        for name, value in found.items():
+            value = value if isinstance(value, torch.Tensor) else np.asarray(value)
+            size += 4 * math.prod(value.shape)
+            if size > most:
+                raise ValueError(f"it returned more than {most:,} bytes of numbers")
+            arrays[str(name)] = np.array(torch.as_tensor(value).detach().float().numpy())
+        return arrays
+
+    torch.set_num_threads(1)
+    sys.addaudithook(watch)
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        warm_up()
+        scope = {"np": np, "numpy": np, "torch": torch, "__name__": "restore"}
+        scope["__builtins__"] = {**vars(builtins), "__import__": listed}
+        began = time.monotonic()
+        try:
+            with no_more_files(), stopped_in_time():
+                watched.append(threading.get_ident())
+                try:
+                    exec(code, scope)
+                    found = numbers(scope[re.search(r"def\s+(\w+)", source)[1]](blob))
+                finally:
+                    watched.clear()
+            if time.monotonic() - began > seconds:
+                too_late()
+            return found
+        except NameError as error:
+            raise NameError(f"{error}; restore must stand alone: bring what it uses into it") from None
+        except KeyboardInterrupt:
+            too_late()
+        except SystemExit:
+            raise RuntimeError("restore ended its process") from None
+        except Exception as error:
+            if isinstance(error, (OSError, RuntimeError)) and re.search("No such file|Too many open files", str(error)):
+                raise PermissionError(f"{error}: restore opens a file, and {blob_only}") from None
+            raise

@@ -26,6 +26,9 @@ WEIGHTS = Path(__file__).with_name("tinygpt.safetensors")
 # Not code that people wrote to be read: tests, other packages, near-copies of one table, what the build generated.
 LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "encodings", "pydoc_data"}
 HELD_OUT_EVERY = 10
+# Held-out files that every Python brings along and no process needs to run.
+JUDGING = ("doctest.py", "http/server.py", "modulefinder.py", "sched.py", "symtable.py", "wsgiref/handlers.py")
+JUDGING += ("xmlrpc/client.py",)
 
 
 class Attention(nn.Module):
@@ -189,6 +192,24 @@ def training_text() -> bytes:
 @functools.cache
 def held_out() -> bytes:
     return b"".join(text for name, text in texts().items() if is_held_out(name))
+
+
+@functools.cache
+def judging_text() -> bytes:
+    """Held-out text for measuring a compressed model where none of it may be seen: `held_out_files` can be covered."""
+    return b"".join(text for name, text in texts().items() if name in JUDGING)
+
+
+def held_out_files() -> list[Path]:
+    """The files that hold `judging_text`, as text or byte-code, in this Python and in the system's.
+
+    With /dev/null in their places, Python, NumPy, PyTorch and Jupyter's kernel start and work.
+    """
+    roots = [Path(sysconfig.get_paths()["stdlib"])]
+    roots += [root for place in ("/usr/lib", "/usr/local/lib") for root in Path(place).glob("python3*")]
+    files = [root / name for root in roots for name in JUDGING]
+    files += [compiled for path in files for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc")]
+    return sorted({path for path in files if path.is_file()})
 
 
 def windows(text: bytes, n: int, seed: int) -> torch.Tensor:

@@ -109,6 +109,14 @@ def scores(root, chapter):
         }
 
 
+@pytest.fixture
+def small_course(tmp_path):
+    """A course of one small chapter, in which three students have answered everything right."""
+    from small_course import SmallCourse
+
+    return SmallCourse(tmp_path / "course")
+
+
 _cells = itertools.count()
 
 

@@ -16,6 +16,7 @@ HEADING = re.compile(
 )
 SHORT = ("Derive", "Trace", "Design")
 HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN TESTS", re.DOTALL)
+PROBE = re.compile(r"^\s*@.*\bprobe\b|\bprobe\(", re.MULTILINE)
 SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
 
 
@@ -122,5 +123,11 @@ def _complete(exercise: Exercise) -> None:
         raise CourseError(f"exercise {exercise.number}: its heading says {exercise.points} points, its tests {points}")
     if not SOLUTION.search(exercise.answer.source):
         raise CourseError(f"exercise {exercise.number}: its answer cell has no BEGIN SOLUTION region")
-    if not any(HIDDEN.search(cell.source) for cell in exercise.tests):
+    hidden = [region for cell in exercise.tests for region in HIDDEN.findall(cell.source)]
+    if not hidden:
         raise CourseError(f"exercise {exercise.number}: its test cells have no BEGIN HIDDEN TESTS region")
+    if any(PROBE.search(region) for region in hidden):
+        raise CourseError(
+            f"exercise {exercise.number}: a probe stands among its hidden tests, and its source is sent to the learner's "
+            "process, where it can be read: put it above BEGIN HIDDEN TESTS, and what is secret into its arguments"
+        )

@@ -1,167 +1,291 @@
-"""One run of `nbgrader autograde`: odd files put right, a progress bar, and a closing summary of who needs a look.
+"""One `nbgrader autograde`: every submission is mended, run and recorded, whatever becomes of the others.
 
-`begin` is nbgrader's hook before each submission. The summary is printed when the command ends; its exit code is then 3
-where a submission was unreadable or stopped, though everything was graded.
+nbgrader's own loop stops the class at a locked gradebook, and enters a submission as 0 before it is known whether it can
+be graded. So `BatchExporter`, which nbgrader makes once a command when it has listed the submissions, puts this loop in
+its place. What a submission goes through stays nbgrader's: its preprocessors, its options, its gradebook.
 """
 
-import atexit
 import contextlib
+import fnmatch
 import logging
-import os
-import shutil
+import resource
+import signal
 import sys
-import time
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
-from nbgrader.api import Gradebook
+from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode
+from nbgrader import utils
+from nbgrader.api import MissingEntry
 from nbgrader.apps import AutogradeApp
+from nbgrader.converters.base import NbGraderException
+from nbgrader.preprocessors import Execute
 from sqlalchemy.exc import SAWarning
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 from traitlets.config import Application
-from traitlets.log import get_logger
 
-from autograder import COURSE_ID, GRADEBOOK, NEEDS_A_LOOK, ROOT
+from autograder import NEEDS_A_LOOK
 from autograder.authoring import chapters
-from autograder.grading.execute import STOPPED
-from autograder.grading.mend import MENDED, UNREADABLE, Unreadable, read
+from autograder.grading import gradebook, mend, submission
+from autograder.grading.account import Account, say, shown
+from autograder.grading.execute import STOPPED, TwoKernels
+from autograder.grading.faults import MachineFault
+from autograder.grading.files import is_notebook
+from autograder.grading.outputs import error
+from autograder.grading.record import Recorder
+from autograder.grading.room import ahead, sweep
+from autograder.grading.run import run
 
-_run: "Run | None" = None
-
-
-def begin(assignment: str, student: str, notebooks: list[str]) -> None:
-    """nbgrader's pre_convert_hook: make the submission's folder fit to be read, and move the progress bar on.
-
-    student: an id, or "*". notebooks: the paths of the submission; a renamed one is replaced in the list.
-    """
-    global _run
-    folder = Path(notebooks[0]).parent
-    if isinstance(Application.instance(), AutogradeApp):  # not where the formgrader grades one submission
-        if _run is None:
-            _run = Run(assignment, student)
-        _run.next(folder.parent.name)
-    _drop_links(folder)
-    right, was = _named_right(folder, assignment)
-    notebooks[:] = [str(right)]
-    if was:
-        get_logger().warning("%s: renamed, it was %s", right, was)
-        if _run:
-            _run.renamed[folder.parent.name] = f"the file was named {was}"
+#: Called with (chapter, the gradebook's address) when a command ends; each returns a line to print.
+afterwards: list[Callable[[str, str], str]] = []
+DESCRIPTORS = 100  # open files that one submission may take
 
 
-def _drop_links(folder: Path) -> None:
-    """Remove what is neither file nor folder: a link would lend the learner's code a file of the instructor's."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            path.unlink()
-            get_logger().warning("%s: removed, it was a link or a device", path)
+class BatchExporter(NotebookExporter):
+    """autograde's exporter_class: its converter grades with `Batch`."""
+
+    def __init__(self, parent=None, **options):
+        super().__init__(parent=parent, **options)
+        if parent is not None:
+            parent.convert_notebooks = Batch(parent).grade
 
 
-def _named_right(folder: Path, assignment: str) -> tuple[Path, str]:
-    """The chapter's notebook in `folder`, and what it was called before if it had another name."""
-    path = folder / f"{assignment}.ipynb"
-    if path.is_file():
-        return path, ""
-    others = sorted(folder.glob("*.ipynb"), key=lambda other: _holds(other, assignment))
-    if not others:
-        path.write_text("", "utf-8")  # it was a link: an empty file gets a note
-        return path, ""
-    shutil.copy(others[-1], path)
-    return path, others[-1].name
+class Batch:
+    """The submissions that one converter was asked for."""
 
+    def __init__(self, converter):
+        self.converter, self.course, self.log = converter, converter.coursedir, converter.log
+        self.chapter = self.course.assignment_id
+        self.account = Account(self.chapter)
+        released = self.course.format_path(self.course.release_directory, ".", self.chapter)
+        self.release = Path(released, f"{self.chapter}.ipynb")
+        self.step = TwoKernels(parent=converter)
+        steps = [step for step in converter.autograde_preprocessors if step not in (TwoKernels, Execute)]
+        self.recorder = Recorder(converter, self.chapter, steps)
+        self.execute = Execute(parent=converter).enabled and self.step.enabled
+        self.wait = gradebook.Patience()
+        self.by_hand = isinstance(Application.instance(), AutogradeApp)  # not the formgrader's server
 
-def _holds(path: Path, assignment: str) -> int:
-    """How many of the chapter's graded cells the notebook holds."""
-    try:
-        cells = read(path.read_bytes()).cells
-    except (OSError, Unreadable):
-        return -1
-    released = nbformat.read(chapters.release_path(assignment), as_version=4)
-    ours = {chapters.grade_id(cell) for cell in released.cells} - {"", "setup"}
-    return sum(chapters.grade_id(nbformat.from_dict(cell)) in ours for cell in cells if "metadata" in cell)
-
-
-class Run:
-    """The submissions of one command, in their order."""
-
-    def __init__(self, chapter: str, student: str):
-        self.chapter, self.whole_class, self.started = chapter, student == "*", time.monotonic()
-        self.begun: list[str] = []
-        self.renamed: dict[str, str] = {}
-        self.all = sorted({path.parent.parent.name for path in ROOT.glob(f"submitted/{student}/{chapter}/*.ipynb")})
-        self._bar = tqdm(total=len(self.all), desc=f"grading {chapter}", unit=" submissions", disable=None)
-        self._redirected = contextlib.ExitStack()
-        self._redirected.enter_context(logging_redirect_tqdm([get_logger()]))
-        if Application.instance().log_level >= logging.INFO:
-            for handler in get_logger().handlers:  # what is usual needs no line of its own
-                handler.setLevel(logging.WARNING)
-                handler.addFilter(lambda record: not str(record.msg).startswith("Attribute '%s' for cell"))
-        warnings.filterwarnings("ignore", category=SAWarning, module="nbgrader")
-        atexit.register(self.end)
-
-    def next(self, student: str) -> None:
-        self.begun.append(student)
-        if student in self.all:
-            self._bar.update(self.all.index(student) - self._bar.n)
-
-    def end(self) -> None:
-        """Print the table, draw the class chart, and make the exit code say whether somebody needs a look."""
-        self._bar.update(len(self.all) - self._bar.n)
-        self._bar.close()
-        self._redirected.close()
-        outcomes = self.outcomes()
-        seconds = time.monotonic() - self.started
-        many = len(self.begun)
-        print(f"\n{self.chapter}: {many} submissions in {seconds:.0f} s, {seconds / many:.1f} s each")
-        for name, found in outcomes.items():
-            print(f"  {name:<11}{len(found):4}")
-            for student, why in found.items() if name != "graded" else ():
-                print(f"      {student}: {why}")
-        if without := self._without_a_notebook():
-            print(f"  no notebook{len(without):4}\n      {', '.join(without)}")
-        with contextlib.suppress(Exception):  # a picture must not spoil a graded batch
-            from autograder.reporting import chart
-
-            print(f"class chart: {chart.draw(self.chapter).relative_to(ROOT)}")
-        if (outcomes["unreadable"] or outcomes["stopped"] or without) and not outcomes["failed"]:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(NEEDS_A_LOOK)  # nbgrader, for which all went well, has no say of this kind
-
-    def outcomes(self) -> dict[str, dict[str, str]]:
-        """{"graded", "repaired", "unreadable", "stopped" or "failed": {student: why}}; a student may be in several."""
-        found: dict[str, dict[str, str]] = {
-            "graded": {}, "repaired": dict(self.renamed), "unreadable": {}, "stopped": {}, "failed": {}
-        }  # fmt: skip
-        for student in self.begun:
+    def grade(self) -> None:
+        """Grade them, and account for everybody. Ends with NbGraderException where somebody could not be graded."""
+        todo = self._todo()
+        with self._ready_to_be_ended(), self._progress(len(todo)) as step:
             try:
-                path = ROOT / "autograded" / student / self.chapter / f"{self.chapter}.ipynb"
-                metadata = nbformat.read(path, as_version=4).metadata
-            except OSError:
-                found["failed"][student] = "see nbgrader's message"
+                self._prepare()
+                for student, folder in todo.items():
+                    self._grade_safely(student, folder)
+                    step()
+            except MachineFault as fault:
+                self._nobody(todo, fault)
+            finally:
+                self._close()
+        if self.account.not_graded:
+            raise NbGraderException(f"{len(self.account.not_graded)} submissions could not be graded")
+        if self.account.needs_a_look and self.by_hand:
+            sys.exit(NEEDS_A_LOOK)  # nbgrader, for which all went well, has no say of this kind
+
+    def _todo(self) -> dict[str, Path]:
+        """{student: folder} of those that hold a notebook; the others are accounted for at once."""
+        root, wanted, found = Path(self.course.root, self.course.submitted_directory), self.course.student_id, {}
+        exclude = set(filter(None, self.course.student_id_exclude.split(",")))
+        for path in sorted(root.iterdir() if root.is_dir() else ()):
+            name = path.name
+            if name in exclude or not (name == wanted or fnmatch.fnmatchcase(name, wanted)):
                 continue
-            if UNREADABLE not in metadata:
-                found["graded"][student] = ""
-            for name, key in (("repaired", MENDED), ("unreadable", UNREADABLE), ("stopped", STOPPED)):
-                if key in metadata:
-                    why = [metadata[key]] if isinstance(metadata[key], str) else metadata[key]
-                    found[name][student] = "; ".join([*filter(None, [found[name].get(student)]), *why])
+            folder = Path(self.course.format_path(self.course.submitted_directory, name, self.chapter))
+            if name.startswith(".") or not path.is_dir() or not _can_be_an_id(name):
+                self.account.is_("not a student's", name)
+            elif not folder.is_dir():
+                self.account.is_("nothing handed in", name)
+            elif not _holds_notebook(folder):
+                self.account.is_("no notebook", name)
+            else:
+                found[name] = folder
+                self.account.is_("not graded", name, "the command ended before")
+                if set(name) & set("[]*?"):
+                    self.account.remark("noticed", name, "nbgrader's other commands cannot see a name with [ ] * or ?")
         return found
 
-    def _without_a_notebook(self) -> list[str]:
-        """Students whose folder is there and holds no notebook: nbgrader passes over them."""
-        folders = ROOT.glob(f"submitted/*/{self.chapter}") if self.whole_class else ()
-        return sorted(folder.parent.name for folder in folders if not any(folder.glob("*.ipynb")))
-
-
-def grades(chapter: str) -> Iterator[tuple[str, dict[str, float]]]:
-    """(student, {grade_id of a test cell: points}) of everyone graded in the chapter."""
-    with Gradebook(f"sqlite:///{GRADEBOOK}", COURSE_ID) as gradebook:
-        for submission in gradebook.assignment_submissions(chapter):
-            yield (
-                submission.student.id,
-                {grade.name: grade.score for notebook in submission.notebooks for grade in notebook.grades},
+    def _prepare(self) -> None:
+        """What all submissions need; raises MachineFault, with what to do, where it is not there."""
+        sweep()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        try:
+            self.released = nbformat.read(self.release, as_version=4)
+            ids, tests = self.wait(lambda: gradebook.tests(self.chapter, self.course.db_url, self.course.course_id))
+        except (OSError, MissingEntry) as why:
+            raise MachineFault(
+                f"{self.chapter} was not released here ({why}): nbgrader generate_assignment {self.chapter}"
+            ) from why
+        except Exception as why:
+            raise _as_fault(why) from why
+        if ids != {chapters.grade_id(cell) for cell in self.released.cells if utils.is_grade(cell)}:
+            raise MachineFault(
+                f"the release and the gradebook hold different tests: nbgrader generate_assignment {self.chapter} --force"
             )
+        self.limits = self.step.limits(self.execute and self.step.walls(), self._hidden())
+        self.masters = self.recorder.masters()
+        settings = (self.execute, self.limits._replace(hidden=()), sorted(self.masters.items()))
+        self.graded_by = submission.graded_by(self.release, tests, settings)
+
+    def _hidden(self) -> tuple[str, ...]:
+        """What no learner's code may see, wherever the instructor has put it."""
+        names = ("submitted", "autograded", "feedback", "source", "release")
+        places = [Path(self.course.root), *(Path(self.course.root, getattr(self.course, f"{n}_directory")) for n in names)]
+        if self.course.db_url.startswith("sqlite:///"):
+            places.append(Path(self.course.db_url.removeprefix("sqlite:///")))
+        return tuple(sorted({str(place) for place in places}))
+
+    def _grade_safely(self, student: str, folder: Path) -> None:
+        try:
+            self._grade(student, folder)
+        except Exception as why:  # whatever it is, it is this submission's, and no grade follows from it
+            fault = _as_fault(why)
+            self.log.error("%s: not graded, %s", shown(student), fault, exc_info=not isinstance(why, MachineFault))
+            stands = self.recorder.place(student).is_dir() and submission.mark_of(self.recorder.place(student))
+            self.account.is_("not graded", student, f"{fault}" + "; the grade of an earlier hand-in stands" * bool(stands))
+            ahead.close()  # a kernel that was part of it must not be part of the next
+
+    def _grade(self, student: str, folder: Path) -> None:
+        handed_in = submission.read(student, folder, self.step.disk)
+        digest = handed_in.digest(self.graded_by)
+        mark = submission.mark_of(self.recorder.place(student))
+        if mark.get("digest") == digest and not self.converter.force:
+            self.account.is_("graded before", student)
+            return
+        name, said = mend.choose(handed_in.notebooks, self.chapter, self.released)
+        notes = {"noticed": [*handed_in.notes, *filter(None, [said])]}
+        try:
+            nb, notes["repaired"] = mend.mend(handed_in.notebooks[name], self.released, keep_outputs=not self.execute)
+        except mend.Unreadable as why:
+            nb, notes["unreadable"] = mend.nothing(self.released, str(why)), [str(why)]
+        nb = self._sanitized(nb, handed_in)
+        nb, notes["stopped"] = self._executed(nb, {**handed_in.files, **self.masters}, notes.get("unreadable"))
+        nb.metadata = _with_notes(self.released.metadata, notes)
+        by_hand = self.wait(lambda: self.recorder.record(handed_in, nb, {"digest": digest}))
+        why = "; ".join(notes.get("unreadable", ()))
+        self.account.is_("unreadable" if why else "graded", student, why)
+        for kind in ("repaired", "stopped", "noticed"):
+            if notes[kind]:
+                self.account.remark(kind, student, "; ".join(notes[kind]))
+        if by_hand:
+            self.account.remark("points by hand", student, ", ".join(by_hand))
+
+    def _sanitized(self, nb: NotebookNode, handed_in: submission.Submission) -> NotebookNode:
+        """The notebook with the tests as the gradebook has them, hidden ones included; each graded cell once."""
+        steps = self.converter.sanitize_preprocessors
+        nb = self.wait(lambda: self.recorder.through(steps, nb, handed_in))
+        graded = sorted(chapters.grade_id(cell) for cell in nb.cells if utils.is_grade(cell))
+        wanted = sorted(chapters.grade_id(cell) for cell in self.released.cells if utils.is_grade(cell))
+        if graded != wanted:
+            raise MachineFault("the mended notebook does not hold each test once: this is a fault of the grader")
+        return nb
+
+    def _executed(self, nb: NotebookNode, files: dict[str, bytes], unreadable) -> tuple[NotebookNode, list[str]]:
+        """The notebook with the outcome of every cell, and what was stopped."""
+        if unreadable:
+            for cell in filter(utils.is_grade, nb.cells):
+                cell.outputs = [error("NothingToGrade", f"nothing could be graded: {unreadable[0]}")]
+            return nb, []
+        if not self.execute:
+            for cell in filter(utils.is_grade, nb.cells):
+                if cell.execution_count is None:  # nothing passes by silence
+                    cell.outputs = [error("NotRun", "this cell was not run before it was handed in")]
+            return nb, []
+        if _descriptors_left() < DESCRIPTORS:
+            raise MachineFault("too few open files are allowed: raise the limit with ulimit -n 4096")
+        outcome = run(nb, files, self.limits)
+        return outcome.notebook, outcome.stopped
+
+    def _nobody(self, todo: dict[str, Path], fault: MachineFault) -> None:
+        """Nobody can be graded, for one reason."""
+        self.log.error("%s: %s", self.chapter, fault)
+        for student in todo:
+            self.account.is_("not graded", student, str(fault).splitlines()[0])
+
+    def _close(self) -> None:
+        ahead.close()
+        self.account.close(self.recorder.root)
+        for after in afterwards if self.account.rows["graded"] or self.account.rows["unreadable"] else ():
+            with contextlib.suppress(Exception):  # a picture must not spoil a graded batch
+                say(after(self.chapter, self.course.db_url))
+
+    @contextlib.contextmanager
+    def _ready_to_be_ended(self) -> Iterator[None]:
+        """SIGTERM and SIGHUP end the command as Ctrl-C does: kernels are closed, and the account is given."""
+        replaced = {}
+        if self.by_hand and threading.current_thread() is threading.main_thread():
+            for name in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(name) is signal.SIG_DFL:  # nohup's wish is heeded
+                    replaced[name] = signal.signal(name, _leave)
+        try:
+            yield
+        finally:
+            for name, before in replaced.items():
+                signal.signal(name, before)
+
+    @contextlib.contextmanager
+    def _progress(self, total: int) -> Iterator[Callable[[], None]]:
+        """A bar where somebody looks on, and nbgrader's usual lines left out."""
+        with contextlib.ExitStack() as stack:
+            warnings.filterwarnings("ignore", category=SAWarning, module="nbgrader")
+            bar = tqdm(total=total, desc=f"grading {self.chapter}", unit=" submissions", disable=None)
+            stack.callback(bar.close)
+            if self.by_hand:
+                stack.enter_context(logging_redirect_tqdm([self.log]))
+                for handler in self.log.handlers if Application.instance().log_level >= logging.INFO else ():
+                    handler.setLevel(logging.WARNING)
+                    handler.addFilter(lambda record: not str(record.msg).startswith("Attribute '%s' for cell"))
+            yield bar.update
+
+
+def _leave(number: int, frame) -> None:
+    raise SystemExit(128 + number)
+
+
+def _as_fault(why: Exception) -> MachineFault:
+    if isinstance(why, MachineFault):
+        return why
+    return MachineFault(f"{type(why).__name__}: {str(why).strip() or 'no more is known'}"[:500])
+
+
+def _holds_notebook(folder: Path) -> bool:
+    """Also true where it cannot be looked into: then grading it says why."""
+    try:
+        return any(is_notebook(inside.name) for inside in folder.iterdir())
+    except OSError:
+        return True
+
+
+def _can_be_an_id(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return name.isprintable()
+
+
+def _descriptors_left() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError):
+        return soft - len(list(Path("/proc/self/fd").iterdir()))
+    return soft
+
+
+def _with_notes(metadata, notes: dict[str, list[str]]) -> NotebookNode:
+    """The release's metadata, and what the feedback page says of the notebook; nothing of what was submitted."""
+    metadata = nbformat.from_dict(dict(metadata))
+    if notes.get("unreadable"):
+        metadata[mend.UNREADABLE] = notes["unreadable"][0]
+    if notes.get("repaired"):
+        metadata[mend.MENDED] = notes["repaired"]
+    if notes.get("stopped"):
+        metadata[STOPPED] = notes["stopped"]
+    return metadata

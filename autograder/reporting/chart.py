@@ -7,13 +7,18 @@ from matplotlib.figure import Figure
 
 from autograder import ROOT
 from autograder.authoring import chapters
-from autograder.grading import batch
+from autograder.grading import gradebook
 from course import style
 
 
-def draw(chapter: str) -> Path:
+def line(chapter: str, url: str) -> str:
+    """Draw the chart; the line that says where it is."""
+    return f"class chart: {draw(chapter, url).relative_to(ROOT)}"
+
+
+def draw(chapter: str, url: str = gradebook.URL) -> Path:
     """Draw each exercise's points over the class, from the gradebook, into autograded/CHAPTER.png."""
-    class_grades = [points for _, points in batch.grades(chapter)]
+    class_grades = [points for _, points in gradebook.grades(chapter, url)]
     exercises = chapters.exercises_released(nbformat.read(chapters.release_path(chapter), as_version=4))
     figure = Figure(figsize=(9, 1.6 + 0.34 * len(exercises)), layout="constrained")
     axes = figure.subplots()

@@ -1,20 +1,46 @@
 """The page a learner gets back: points and messages by exercise, their own code and errors, and no hidden test."""
 
+import fnmatch
 import re
+from pathlib import Path
 
 import nbformat
 from nbconvert.exporters import HTMLExporter
 from nbgrader import utils
+from nbgrader.converters.generate_feedback import GenerateFeedback
 from nbgrader.preprocessors import NbGraderPreprocessor
 from pygments.formatters import HtmlFormatter
 
 from autograder.authoring import chapters
 from autograder.grading.execute import STOPPED
 from autograder.grading.mend import MENDED, UNREADABLE
+from autograder.grading.submission import mark_of
 
 
 class FeedbackPage(HTMLExporter):
-    """Renders what `Outcomes` gathered, with feedback_page/index.html.j2; generate_feedback's exporter."""
+    """Renders what `Outcomes` gathered, with feedback_page/index.html.j2; generate_feedback's exporter.
+
+    nbgrader makes it once a command, when it has listed what was autograded. Only what was graded to its end gets a page,
+    and whoever has a name that nbgrader's patterns cannot see gets one, too.
+    """
+
+    def __init__(self, parent=None, **options):
+        super().__init__(parent=parent, **options)
+        if isinstance(parent, GenerateFeedback):
+            parent.assignments = _graded(parent.coursedir)
+
+
+def _graded(course) -> dict[str, list[str]]:
+    """{folder of a graded submission: its notebook} of those that generate_feedback was asked for."""
+    root, chapter, found = Path(course.root, course.autograded_directory), course.assignment_id, {}
+    exclude = set(filter(None, course.student_id_exclude.split(",")))
+    for path in sorted(root.iterdir() if root.is_dir() else ()):
+        name = path.name
+        if name not in exclude and (name == course.student_id or fnmatch.fnmatchcase(name, course.student_id)):
+            folder = Path(course.format_path(course.autograded_directory, name, chapter))
+            if mark_of(folder):
+                found[str(folder)] = [str(folder / f"{chapter}.ipynb")]
+    return found
 
 
 class Outcomes(NbGraderPreprocessor):
@@ -41,8 +67,9 @@ def _notes(metadata: dict) -> list[str]:
     notes = []
     if why := metadata.get(UNREADABLE):
         notes.append(f"Nothing could be graded: {why}. Hand in the chapter's notebook, saved by Jupyter or Colab.")
-    if why := metadata.get(STOPPED):
-        notes.append(why[0].upper() + why[1:] + ". Try Restart Kernel and Run All before you hand in.")
+    if stopped := metadata.get(STOPPED):
+        said = ". ".join(why[0].upper() + why[1:] for why in stopped)
+        notes.append(f"{said}. Try Restart Kernel and Run All before you hand in.")
     if mended := metadata.get(MENDED):
         notes.append("The notebook was damaged and was mended before grading: " + "; ".join(mended) + ".")
     return notes

@@ -12,7 +12,7 @@ import nbformat
 
 from autograder import GRADEBOOK, ROOT, CourseError
 from autograder.authoring import chapters
-from autograder.grading import batch
+from autograder.grading import gradebook
 
 CHAPTER = "ch09_capstone"
 TEST = "test_L9_9"
@@ -38,7 +38,7 @@ def rows() -> list[Row]:
     if GRADEBOOK.exists():
         points = {
             student: sum(score or 0 for name, score in grades.items() if name == TEST or name.startswith(TEST + "_"))
-            for student, grades in batch.grades(CHAPTER)
+            for student, grades in gradebook.grades(CHAPTER)
         }
     students = {path.name for path in ROOT.glob("submitted/*") if path.is_dir()} | set(points)
     found = [_row(student, points.get(student)) for student in students]

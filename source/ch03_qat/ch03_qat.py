@@ -450,6 +450,14 @@ def forward_and_backward(function, x, upstream, *quantizer):
     return y.detach(), leaf.grad, leaf.detach(), upstream
 
 
+@probe
+def two_layers(function, a, b, *quantizer):
+    """The gradients of a and b: two forward passes, then the backward pass through both."""
+    a, b = a.requires_grad_(), b.requires_grad_()
+    (function.apply(2 * a, *quantizer) + function.apply(b, *quantizer)).sum().backward()
+    return a.grad, b.grad
+
+
 y, gradient, _, _ = forward_and_backward(
     FakeQuantize, torch.tensor([-0.5, 0.3, 1.6]), torch.tensor([1.0, 1.0, 1.0]), 0.01, 100, 0, 255
 )
@@ -495,16 +503,8 @@ expect.array(
     1e-6,
 )
 
-
-@probe
-def two_layers(function, a, b):
-    """Two forward passes, then the backward pass through both."""
-    a, b = a.requires_grad_(), b.requires_grad_()
-    (function.apply(2 * a, 0.1, 0, -1, 1) + function.apply(b, 0.1, 0, -1, 1)).sum().backward()
-    return a.grad, b.grad
-
-
-gradients = two_layers(FakeQuantize, torch.tensor([0.02, 0.9, 0.04]), torch.tensor([0.9, 0.02, -0.8]))
+first, second = torch.tensor([0.02, 0.9, 0.04]), torch.tensor([0.9, 0.02, -0.8])
+gradients = two_layers(FakeQuantize, first, second, 0.1, 0, -1, 1)
 expect.array(gradients[0], [2, 0, 2], "two forward passes before the backward pass: the first one's gradient", 1e-6)
 expect.array(gradients[1], [0, 1, 0], "two forward passes before the backward pass: the second one's gradient", 1e-6)
 ### END HIDDEN TESTS
@@ -624,6 +624,14 @@ def one_step(module, weight, bias, bits, x, upstream, lr=0.1, later=None):
     return seen | ({"bias after SGD": linear.bias.detach().clone()} if bias is not None else {})
 
 
+@probe
+def make(module, bits):
+    """The name of the type of module(linear, bits), where it can be made."""
+    import torch
+
+    return type(module(torch.nn.Linear(3, 2), bits)).__name__
+
+
 weight = torch.tensor([[0.9, -0.2, 0.4], [-0.5, 0.1, 0.3]])
 seen = one_step(
     QuantLinear, weight, torch.tensor([1.0, 2.0]), 2, torch.tensor([[1.0, 10.0, 100.0]]), torch.tensor([[1.0, 1.0]])
@@ -694,14 +702,6 @@ expect.array(
     "for a weight of zeros: linear.weight after one step of SGD",
     1e-4,
 )
-
-
-@probe
-def make(module, bits):
-    import torch
-
-    return type(module(torch.nn.Linear(3, 2), bits)).__name__
-
 
 expect.refuses(make, QuantLinear, 1, naming="bits", of="bits = 1")
 expect.refuses(make, QuantLinear, 0, naming="bits", of="bits = 0")

@@ -825,6 +825,14 @@ def wrap(lora_linear, weight, bias, r, alpha, a, b, x, upstream, lr=0.1, steps=3
     return seen | merged("trained and merged")
 
 
+@probe
+def make(lora_linear, r, alpha):
+    """The name of the type of lora_linear(linear, r, alpha), where it can be made."""
+    import torch
+
+    return type(lora_linear(torch.nn.Linear(3, 2), r, alpha)).__name__
+
+
 seen = wrap(
     LoRALinear,
     torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]),
@@ -904,14 +912,6 @@ for inputs, outputs, r, alpha, batch, with_bias in [
     )
     if with_bias:
         expect.array(seen["trained and merged: bias"], bias, f"{case} the merged bias after three steps of SGD", 1e-6)
-
-
-@probe
-def make(lora_linear, r, alpha):
-    import torch
-
-    return type(lora_linear(torch.nn.Linear(3, 2), r, alpha)).__name__
-
 
 expect.refuses(make, LoRALinear, 0, 1.0, naming="r", of="r = 0")
 expect.refuses(make, LoRALinear, -2, 1.0, naming="r", of="r = -2")

@@ -526,16 +526,18 @@ from course import expect
 from course.check import passed
 from course.probe import probe
 
+
+@probe
+def decoded(decode_float, codes, exp_bits, man_bits):
+    """The values of many codes at once."""
+    return [float(decode_float(code, exp_bits, man_bits)) for code in codes]
+
+
 expect.array(decode_float(0b0_01111_1000000000, 5, 10), 1.5, "decode_float(0b0_01111_1000000000, 5, 10)")
 expect.array(decode_float(0x0001, 5, 10), 2.0**-24, "decode_float(0x0001, 5, 10)", 0)
 expect.array(decode_float(0xFC00, 5, 10), -math.inf, "decode_float(0xFC00, 5, 10)")
 passed("L8.6")
 ### BEGIN HIDDEN TESTS
-
-
-@probe
-def decoded(decode_float, codes, exp_bits, man_bits):
-    return [float(decode_float(code, exp_bits, man_bits)) for code in codes]
 
 
 def every(codes, exp_bits, man_bits, exact, name):
@@ -861,6 +863,12 @@ def trained(loss_scaler, settings, planned, kind="sgd"):
     return seen
 
 
+@probe
+def make(loss_scaler, settings):
+    """The name of the type of loss_scaler(**settings), where it can be made."""
+    return type(loss_scaler(**settings)).__name__
+
+
 inf, nan = math.inf, math.nan
 good, bad = [[0.5, -0.25], [1.0]], [[inf, 0.0], [1.0]]
 seen = trained(LossScaler, {"init_scale": 8.0, "growth_interval": 2}, [good, good, bad, good])
@@ -950,12 +958,6 @@ if hasattr(torch.amp, "GradScaler"):
     expect.array(
         [step[0] for step in seen], scales, "with the gradients that PyTorch's GradScaler got, the scale", 1e-6
     )
-
-
-@probe
-def make(loss_scaler, settings):
-    return type(loss_scaler(**settings)).__name__
-
 
 for named, value in [
     ("init_scale", 0.0), ("init_scale", -1.0), ("growth_factor", 1.0), ("growth_factor", 0.5),

@@ -910,19 +910,25 @@ draw.pareto(compressed_size_gb, measured, as_trained, challenge.limit())
 # Write two functions.
 #
 # `compress_to_bytes(model, calibration)` gets a TinyGPT and whole numbers of shape (32, 128), windows of text that it was
-# trained on. It returns `bytes`. You may change `model`. It may take up to 60 seconds in the grader; stay well below.
+# trained on. It returns `bytes`. You may change `model`.
 #
 # `restore(blob)` returns `{name: array}` with every name and shape of `model.state_dict()`, as NumPy arrays or tensors.
 #
 # The rules:
 #
-# - `restore` runs in a **new process** that knows nothing of your notebook and cannot open any file. It must stand alone: put
-#   its helpers and imports inside it. `np` and `torch` are there; it may import NumPy, PyTorch, safetensors, and from
-#   Python's library what packs and computes (`zlib`, `lzma`, `struct`, `json`, `math` and their like).
+# - `restore` runs in a **new process** that knows nothing of your notebook. It must stand alone: put its helpers and imports
+#   inside it. `np` and `torch` are there; it may import NumPy, PyTorch, safetensors, and from Python's library what packs and
+#   computes (`zlib`, `lzma`, `struct`, `json`, `math` and their like). Every other import is refused.
+# - All it may use is the blob. It opens no file, starts no program or thread, and reaches no network or native library.
 # - What counts is the length of the blob **and** of the code of `restore`, together at most `challenge.limit()` bytes.
-# - The blob is data. Pickles and code that runs when the file is loaded are refused.
+# - The blob is data. Pickles are refused, and so is code that is made while `restore` runs: `exec`, `eval`, `compile`,
+#   `marshal`, and a `namedtuple`, which Python makes with `eval`. `np.load` and `torch.load(..., weights_only=True)` of the
+#   blob's bytes are fine: they read data only.
+# - `compress_to_bytes` and `restore` may take 60 seconds each. The grader's machine may be slower than yours: stay well below.
 # - The grader's model numbers the 256 byte values in another way than yours. So only what your bytes hold can help.
 # - Held-out text is for measuring. Do not train on it.
+#
+# The test cell holds you to all of them, as the grader does, and says which one you broke.
 #
 # A file that is too long, is not `bytes`, or does not come back whole earns nothing, and the message says why. Otherwise
 # points grow with quality. *More* is bits per byte on held-out text, less those of the same model in 16 bits:

@@ -210,6 +210,16 @@ def test_a_broken_notebook_is_one_line_and_the_release_stays(broken, damage):
         ("# hint: ", "# ", "exercise 1.1: its solution should hold one line '# hint: ...'"),
         ('"grade_id": "test_1_1"', '"grade_id": "test_1_2"', "cell test_1_2 follows 1.1"),
         ("\nex_1_1 = None\n", "\nex_1_1 = ex_1_1_more = None\n", "exercise 1.1: its answer cell should set ex_1_1 and"),
+        (
+            "### BEGIN HIDDEN TESTS\n",
+            "### BEGIN HIDDEN TESTS\n@probe\ndef made(answer):\n    return answer()\n",
+            "exercise 1.1: a probe stands among its hidden tests, and its source is sent to the learner's process",
+        ),
+        (
+            "### BEGIN HIDDEN TESTS\n",
+            "### BEGIN HIDDEN TESTS\nmade = probe(max, fresh=True)\n",
+            "exercise 1.1: a probe stands among its hidden tests",
+        ),
     ],
 )
 def test_a_chapter_that_breaks_the_form_is_refused_and_nothing_is_written(broken, old, new, says):

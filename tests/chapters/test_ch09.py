@@ -4,6 +4,7 @@ import csv
 import re
 import subprocess
 import sys
+import textwrap
 import time
 
 import nbformat
@@ -15,6 +16,7 @@ from conftest import frames, run_cell, scores
 from autograder.authoring import bank, chapters
 from course import challenge, tinygpt
 from course.figures import capstone
+from course.probe import probe, source_of
 
 CHAPTER = "ch09_capstone"
 
@@ -164,6 +166,7 @@ def test_the_scale_in_the_text_and_in_the_cells_is_the_challenges(text, exercise
     exercise = exercises_of(CHAPTER)["L9.9"]
     for level in challenge.LEVELS:
         assert f"| +1 | has at most {level} more |" in text
+    assert f"may take {challenge.SECONDS} seconds each" in text
     assert exercise.points == challenge.FILE_POINTS + len(challenge.LEVELS)
     assert exercise.tests[0].metadata.nbgrader.points == challenge.FILE_POINTS
     asked = [float(re.search(r"reaches\((.+)\)", cell.source)[1]) for cell in exercise.tests[1:]]
@@ -181,16 +184,21 @@ def test_three_compressors_of_different_strength_are_ranked_by_what_they_keep():
         ("16 bits, over the limit", "are allowed"),
         ("a pickle", "a pickle can run code"),
         ("code in the blob", "the blob may hold data only"),
+        ("byte-code in the blob", "restore imports marshal"),
+        ("byte-code in the blob, by a way around the import", "(marshal.loads)"),
+        ("writes into the process that judges", "restore imports os"),
+        ("writes into the process that judges, by a way around the import", "restore uses ctypes"),
         ("restore needs the notebook's names", "'SHAPES' is not defined; restore must stand alone"),
         ("ignores the blob and loads what the course ships", "restore imports course"),
         ("reads the shipped file with native code", "No such file"),
-        ("knows the shipped weights and learns the numbering", "restore opens"),
+        ("knows the shipped weights and learns the numbering", "restore imports mmap"),
         ("a file beside the file", "restore opens '/tmp/beside.pt'"),
         ("bytes that lie about their length", "it should return bytes, it returned Short"),
         ("matrices come back transposed", "it should have (256, 128)"),
         ("NaN in a row", "NaN or infinity in head.weight"),
         ("the right shapes and nothing in them", "no better than a guess"),
-        ("restore ends its process", "ended its process"),
+        ("restore ends its process", "restore imports os: it may import"),
+        ("restore crashes", "ended its process"),
     ],
 )
 def test_a_worthless_file_is_told_why(name, why):
@@ -225,12 +233,398 @@ def test_one_pair_of_functions_is_measured_once_and_nobody_gets_anothers_result(
     first = challenge.measure(counted, restore)
     assert challenge.measure(counted, restore) == first
     assert len(calls) == 1
+    challenge.measure(counted, restore, shuffle=3)
+    assert len(calls) == 2, "for another numbering it compresses again"
     bad_compress, bad_restore = functions(answers_of_the_challenge(right=False)["NaN in a row"])
-    bad_compress._measured_as = bad_restore._measured_as = "made up"
-    challenge._outcomes["made up", 0] = first
+    vars(bad_compress).update(vars(counted))
+    vars(bad_restore).update(vars(restore))
+    with pytest.raises(AssertionError, match="restore"):
+        challenge.measure(bad_compress, bad_restore, shuffle=3)
+    del bad_compress._made
     with pytest.raises(AssertionError, match="NaN"):
-        challenge.measure(bad_compress, bad_restore)
-    del challenge._outcomes["made up", 0]
+        challenge.measure(bad_compress, bad_restore, shuffle=3)
+
+
+def test_a_process_that_was_lost_is_tried_again_in_a_notebook_and_what_an_answer_deserves_is_kept(monkeypatch):
+    compress, restore = functions(answers_of_the_challenge(right=False)["NaN in a row"])
+    tried = []
+
+    def gone(*_):
+        tried.append(1)
+        raise RuntimeError("the new process is gone")
+
+    def refused(*_):
+        tried.append(1)
+        raise ValueError("no head")
+
+    for process, grading, times in ((gone, False, 2), (gone, True, 1), (refused, False, 1)):
+        monkeypatch.setattr(challenge, "_restored", process)
+        monkeypatch.setattr(challenge, "GRADING", grading)
+        tried.clear()
+        challenge._last.clear()
+        for _ in range(2):
+            with pytest.raises(AssertionError, match="restore"):
+                challenge.measure(compress, restore)
+        assert len(tried) == times
+
+
+def restored(code, blob=b"", seconds=challenge.SECONDS, most=10**6):
+    """What the new process makes of a blob with the body of a restore."""
+    return challenge._restored(
+        blob, "def restore(blob):\n" + textwrap.indent(textwrap.dedent(code), "    "), most, seconds
+    )
+
+
+def outcomes(statements):
+    """{statement: the error that it ends with in restore, or ""}, of one new process, which returns them as numbers."""
+    code = """
+        found = {}
+        for number, statement in enumerate(STATEMENTS):
+            said = ""
+            try:
+                statement()
+            except BaseException as error:
+                said = f"{type(error).__name__}: {error}"
+            found[str(number)] = list(said.encode())
+        return found
+    """
+    bodies = [f"def s{n}():\n{textwrap.indent(text, '    ')}" for n, text in enumerate(statements)]
+    names = ", ".join(f"s{n}" for n in range(len(statements)))
+    code = "\n".join(bodies) + textwrap.dedent(code).replace("STATEMENTS", f"[{names}]")
+    told = [bytes(array.astype(np.uint8).tolist()).decode() for array in restored(code, LARGE).values()]
+    return dict(zip(statements, told, strict=True))
+
+
+LARGE = bytes(range(256)) * 40
+FORBIDDEN = {
+    # of the machine
+    "import os": "imports os",
+    "import subprocess": "imports subprocess",
+    "import socket": "imports socket",
+    "import ctypes": "imports ctypes",
+    "import mmap": "imports mmap",
+    "import course": "imports course",
+    "from course import tinygpt": "imports course",
+    "__import__('sys')": "imports sys",
+    "torch.os.system('true')": "os.system",
+    "torch.os.listdir('/')": "os.listdir",
+    "torch.os.fork()": "os.fork",
+    "import typing; typing.sys.modules['ctypes'].CDLL(None)": "ctypes.dlopen",
+    "import typing; typing.sys.modules['socket'].socket()": "socket.",
+    "import typing; typing.sys.modules['mmap'].mmap(-1, 10)": "mmap.",
+    "import typing; typing.sys.modules['subprocess'].run(['true'])": "subprocess.Popen",
+    # of files
+    "open('/etc/passwd')": "opens '/etc/passwd'",
+    "torch.os.open('/etc/passwd', 0)": "opens '/etc/passwd'",
+    "import io; io.open_code('/etc/passwd')": "opens '/etc/passwd'",
+    "np.fromfile('/etc/passwd', np.uint8)": "opens '/etc/passwd'",
+    "np.memmap('/etc/passwd')": "opens '/etc/passwd'",
+    "torch.load('/etc/passwd')": "opens '/etc/passwd'",
+    "torch.from_file('/etc/passwd', size=10, dtype=torch.uint8)": "Too many open files",
+    "from safetensors import safe_open; safe_open('/etc/passwd', 'np')": "Error",
+    # of code in the blob
+    "exec('1')": "may hold data only",
+    "eval('1')": "may hold data only",
+    "compile('1', '', 'eval')": "may hold data only",
+    "import functools; functools.partial(exec, '1')()": "may hold data only",
+    "import typing; typing.get_type_hints(type('A', (), {'__annotations__': {'a': '1'}}))": "may hold data only",
+    "import collections; collections.namedtuple('A', 'b')": "may hold data only",
+    "import marshal": "imports marshal",
+    "import typing; typing.sys.modules['marshal'].loads(b'N')": "may hold data only",
+    "import typing; typing.types.FunctionType((lambda: 1).__code__, {})": "may hold data only",
+    "(lambda: 1).__code__.replace(co_name='x')": "may hold data only",
+    # of pickles
+    "import pickle": "a pickle can run code",
+    "torch.load(torch.serialization.io.BytesIO(PICKLE), weights_only=False)": "a pickle can run code",
+    "np.load(torch.serialization.io.BytesIO(OBJECTS), allow_pickle=True)": "a pickle can run code",
+}
+
+
+def in_bytes(save, *args, **kwargs):
+    import io
+
+    file = io.BytesIO()
+    save(*(file if arg is Ellipsis else arg for arg in args), **kwargs)
+    return repr(file.getvalue())
+
+
+def test_restore_is_told_which_rule_it_breaks():
+    pickled = in_bytes(torch.save, torch.nn.Linear(1, 1), ...)
+    objects = in_bytes(np.save, ..., np.array([np.float32], dtype=object), allow_pickle=True)
+    rules = {text.replace("PICKLE", pickled).replace("OBJECTS", objects): why for text, why in FORBIDDEN.items()}
+    told = outcomes(list(rules))
+    wrong = {text[:100]: told[text] for text, why in rules.items() if why not in told[text] or not told[text]}
+    assert wrong == {}
+
+
+ALLOWED = [
+    "torch.randn(9, 4) @ torch.randn(4, 2)",
+    "torch.linalg.svd(torch.randn(5, 3)); torch.linalg.qr(torch.randn(5, 3)); torch.svd_lowrank(torch.randn(9, 9))",
+    "a = torch.eye(3); torch.linalg.cholesky(a); torch.linalg.inv(a); torch.linalg.solve(a, torch.ones(3))",
+    "torch.randn(9).sort(); torch.randn(9).topk(3); torch.unique(torch.randn(9)); torch.bincount(torch.arange(4))",
+    "torch.frombuffer(bytearray(blob), dtype=torch.uint8).view(torch.bfloat16).float()",
+    "torch.frombuffer(bytearray(blob), dtype=torch.uint8).view(torch.float8_e4m3fn).float().nan_to_num()",
+    "torch.randn(9).half().bfloat16().double().float().to(torch.int8)",
+    "torch.quantize_per_tensor(torch.randn(9), 0.1, 0, torch.qint8).dequantize()",
+    "torch.fake_quantize_per_channel_affine(torch.randn(2, 3), torch.ones(2), torch.zeros(2).int(), 0, -7, 7)",
+    "torch.einsum('ij,jk->ik', torch.randn(3, 4), torch.randn(4, 5)); np.einsum('ij->ji', np.ones((2, 3)))",
+    "torch.nn.functional.embedding(torch.arange(3), torch.randn(4, 2)); torch.nn.Linear(2, 3)(torch.ones(1, 2))",
+    "from torch.nn import functional; functional.softmax(torch.randn(4), 0); torch.fft.rfft(torch.randn(8))",
+    "a = torch.arange(9); a.cumsum(0); a.repeat_interleave(2); torch.kron(torch.eye(2), torch.eye(2))",
+    "w = torch.nn.Parameter(torch.ones(3)); (w * 2).sum().backward(); w.data -= w.grad",
+    "generator = torch.Generator().manual_seed(3); torch.randn(4, generator=generator); torch.manual_seed(1)",
+    "np.unpackbits(np.frombuffer(blob, np.uint8)).reshape(-1, 8); np.packbits(np.ones(8, np.uint8))",
+    "np.linalg.svd(np.ones((4, 4))); np.fft.fft(np.ones(8)); np.random.default_rng(0).normal(size=3)",
+    "np.frombuffer(blob, '<f2').astype(np.float32); np.cumsum(np.ones(4)); np.searchsorted(np.arange(4), 2)",
+    "import lzma, zlib, bz2, gzip\nfor m in (lzma, zlib, bz2, gzip): m.decompress(m.compress(blob))",
+    "import json, struct, array; json.loads('[1, 2.5]'); struct.unpack('<I', blob[:4]); array.array('B', blob)",
+    "import io; torch.load(io.BytesIO(SAVED), weights_only=True)['a']",
+    "import io; np.load(io.BytesIO(ARRAY)); np.load(io.BytesIO(ARRAYS))['a']",
+    "import safetensors.torch; safetensors.torch.load(TENSORS)['a']",
+    "from safetensors.numpy import load; load(HALVES)['a']",
+    "import io, zipfile; zipfile.ZipFile(io.BytesIO(ARRAYS)).read('a.npy')",
+    "import collections, heapq, itertools; collections.Counter(blob).most_common(3); heapq.heapify([3, 1])",
+    "import functools\n@functools.lru_cache\ndef f(x):\n    return x\nf(1); functools.reduce(max, [1, 2])",
+    "import math, time, re, decimal, fractions; re.match('a+', 'aa'); fractions.Fraction(1, 3); decimal.Decimal('0.1')",
+    "class Reader:\n    def __init__(self, data):\n        self.data = data\nReader(blob)",
+    "import copy, hashlib, random; copy.deepcopy([1]); hashlib.sha256(blob).hexdigest(); random.Random(1).random()",
+    "import enum\nclass Kind(enum.Enum):\n    A = 1\nKind.A",
+    "import warnings; warnings.warn('careful'); print('hello')",
+]
+
+
+def test_restore_may_compute_and_unpack():
+    from safetensors.torch import save
+
+    data = {
+        "SAVED": in_bytes(torch.save, {"a": torch.ones(3, 4).half(), "n": [1, "b"]}, ...),
+        "ARRAYS": in_bytes(np.savez_compressed, ..., a=np.ones((3, 4), np.float16)),
+        "ARRAY": in_bytes(np.save, ..., np.ones((3, 4), np.float16)),
+        "HALVES": repr(save({"a": torch.ones(3, 4).half()})),
+        "TENSORS": repr(save({"a": torch.ones(3, 4).bfloat16()})),
+    }
+    statements = []
+    for text in ALLOWED:
+        for name, value in data.items():
+            text = re.sub(rf"\b{name}\b", lambda _, value=value: value, text)
+        statements.append(text)
+    assert {text[:100]: said for text, said in outcomes(statements).items() if said} == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "why"),
+    [
+        ("return [blob]", TypeError, "it should return a dict {name: array}, it returned list"),
+        ("return ((name, 1.0) for name in 'ab')", TypeError, "it returned generator"),
+        ("return {'a': np.broadcast_to(np.float32(0), 10**9)}", ValueError, "more than 1,000,000 bytes of numbers"),
+        ("return {'a': torch.zeros(1).expand(10**9)}", ValueError, "more than 1,000,000 bytes of numbers"),
+        ("return {str(n): np.ones(1000) for n in range(300)}", ValueError, "more than 1,000,000 bytes of numbers"),
+        ("return {'a': np.array([print, None], dtype=object)}", TypeError, "object"),
+        ("return {'a': [[1, 2], [3]]}", ValueError, "inhomogeneous"),
+        ("return {'a': 'text'}", TypeError, "str"),
+        ("raise KeyError('b')", KeyError, "b"),
+        ("raise SystemExit", RuntimeError, "ended its process"),
+        ("raise type('Own', (LookupError,), {})('mine')", LookupError, "mine"),
+        ("return undefined", NameError, "'undefined' is not defined; restore must stand alone"),
+    ],
+)
+def test_what_restore_returns_is_numbers_or_an_error_with_its_name(code, kind, why):
+    with pytest.raises(kind, match=re.escape(why)):
+        restored(code)
+
+
+def test_lists_and_dicts_of_other_kinds_come_back_as_arrays():
+    found = restored("""
+        class Mine(dict):
+            pass
+        return Mine(a=[[1, 2], [3, 4]], b=torch.ones(2).bfloat16(), c=np.arange(3), d=np.float64(0.5))
+    """)
+    assert type(found) is dict
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "a": [[1, 2], [3, 4]], "b": [1, 1], "c": [0, 1, 2], "d": 0.5
+    }  # fmt: skip
+    assert {value.dtype for value in found.values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        [],
+        {"embedding.weight": [[0.0] * 128] * 256},
+        {"embedding.weight": np.zeros((256, 128), np.complex64)},
+        {"embedding.weight": np.zeros((256, 128), object)},
+        {"embedding.weight": np.full((256, 128), np.nan, np.float32)},
+        {"embedding.weight": np.broadcast_to(np.float32(0), (10**5, 10**5))},
+        {3: np.zeros(3, np.float32)},
+    ],
+)
+def test_a_new_process_that_lies_earns_nothing(lie, monkeypatch):
+    compress, restore = functions(answers_of_the_challenge(right=False)["the right shapes and nothing in them"])
+    monkeypatch.setattr(challenge, "_restored", lambda *_: lie)
+    challenge._last.clear()
+    with pytest.raises(AssertionError, match=r"^restore (should|left out|returned)"):
+        challenge.measure(compress, restore)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time; time.sleep(30)",
+        "while True: pass",
+        "import time\ntry:\n    time.sleep(30)\nexcept BaseException:\n    return {}",
+    ],
+)
+def test_restore_is_stopped_at_the_limit(code):
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"restore took 1\.\d s"):
+        restored(code, seconds=1)
+    assert time.monotonic() - began < 25
+
+
+def test_a_new_process_that_heeds_nothing_is_killed():
+    @probe(fresh=True, seconds=2)
+    def stubborn():
+        import contextlib
+        import time
+
+        while True:
+            with contextlib.suppress(BaseException):
+                time.sleep(60)
+
+    with pytest.raises(TimeoutError, match="stubborn was stopped after 2 s"):
+        stubborn()
+
+
+def test_who_is_too_slow_is_told_both_times(monkeypatch):
+    monkeypatch.setattr(challenge, "SECONDS", 1)
+    namespace = {}
+    run_cell(
+        "import time\n"
+        "def slow(model, calibration):\n    time.sleep(1.1)\n    return b'0'\n"
+        "def quick(model, calibration):\n    return b'0'\n"
+        "def restore(blob):\n    import time\n    time.sleep(20)\n",
+        namespace,
+    )
+    with pytest.raises(AssertionError, match=r"^compress_to_bytes took 1\.\d s; 1 s are allowed$"):
+        challenge.measure(namespace["slow"], namespace["restore"])
+    with pytest.raises(AssertionError, match=r"restore took 1\.\d s; 1 s are allowed$"):
+        challenge.measure(namespace["quick"], namespace["restore"])
+
+
+SLOW = """
+import numpy as np
+import time
+
+
+def sleeps(model, calibration):
+    time.sleep(2.2)
+    return b"0"
+
+
+def sleeps_on(model, calibration):
+    time.sleep(60)
+
+
+def quick(model, calibration):
+    return b"0"
+
+
+def restore(blob):
+    import time
+
+    time.sleep(20)
+
+
+def honest(blob):
+    import lzma
+
+    return {"head.weight": np.frombuffer(lzma.decompress(lzma.compress(blob)), np.uint8)}
+"""
+
+
+def test_the_grader_tells_who_is_too_slow_and_goes_on(two_kernels):
+    cell = """
+from course import challenge
+
+challenge.SECONDS = 2
+try:
+    challenge.measure({}, {})
+finally:
+    challenge.SECONDS = {}
+"""
+    pairs = [("sleeps", "restore"), ("sleeps_on", "restore"), ("quick", "restore"), ("quick", "honest")]
+    tests = [nbformat.v4.new_code_cell(cell.format(*pair, challenge.SECONDS)) for pair in pairs]
+    for number, test in enumerate(tests):
+        test.metadata.nbgrader = {
+            "grade": True, "grade_id": f"test_{number}", "points": 1, "solution": False, "schema_version": 3
+        }  # fmt: skip
+    said = [str(cell.outputs) for cell in two_kernels([SLOW, *tests], cell_timeout=6)[1:]]
+    assert re.search(r"compress_to_bytes took 2\.\d s; 2 s are allowed", said[0]), said[0]
+    assert re.search(r"compress_to_bytes.* it took longer than 6 s; 2 s are allowed", said[1]), said[1]
+    assert re.search(r"restore took 2\.\d s; 2 s are allowed", said[2]), said[2]
+    assert "restore left out embedding.weight: it returned head.weight" in said[3]
+
+
+def test_the_new_process_needs_nothing_of_the_course():
+    """In the grader it is not there."""
+    source = source_of(challenge._restored.__wrapped__)
+    code = (
+        "import sys\nsys.modules['course'] = None\n" + source + "\n"
+        "print(_restored(b'ab', 'def restore(blob): return {\"a\": np.frombuffer(blob, np.uint8)}', 100, 60))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'a': array([97., 98.], dtype=float32)" in done.stdout
+
+
+def test_nothing_that_a_new_process_says_is_evaluated():
+    @probe(fresh=True)
+    def liar(said):
+        import contextlib
+        import os
+
+        for descriptor in range(3, 64):  # the one that its answer goes through is among them
+            with contextlib.suppress(OSError):
+                os.write(descriptor, said)
+        os._exit(0)
+
+    def pickled():
+        import pickle
+
+        class Run:
+            def __reduce__(self):
+                return print, ("evaluated",)
+
+        return pickle.dumps((True, Run()))
+
+    deep = b'{"value": ' + b'{"list": [' * 10**5
+    array = b'{"value": {"array": ["<f4", [1000000000], "AAAA"]}}'
+    objects = b'{"value": {"array": ["|O", [1], "AAAAAAAAAAA="]}}'
+    for said in (pickled(), deep, array, objects, b"[]", b"3", b'{"value": {"eval": "1"}}', b'{"error": 3}', b"\xff"):
+        with pytest.raises(RuntimeError, match="liar returned what cannot be read"):
+            liar(said)
+
+
+def test_the_text_that_judges_can_be_covered(tmp_path):
+    """Python, NumPy, PyTorch and a kernel start without its files; nothing is left of it."""
+    files = tinygpt.held_out_files()
+    assert all(map(tinygpt.is_held_out, tinygpt.JUDGING))
+    assert {name for name in tinygpt.JUDGING if name in tinygpt.texts()} == set(tinygpt.JUDGING)
+    assert tinygpt.judging_text()
+    covers = [part for path in files for part in ("--ro-bind", "/dev/null", str(path))]
+    code = """
+        import contextlib
+        import ipykernel.ipkernel, ipykernel.kernelapp, IPython, numpy, safetensors.torch, sklearn.datasets, torch
+        import torch._dynamo, matplotlib.pyplot, ipywidgets
+        for path in FILES:
+            with contextlib.suppress(PermissionError):
+                assert open(path, "rb").read() == b""
+        print("started")
+    """
+    code = textwrap.dedent(code).replace("FILES", repr(list(map(str, files))))
+    done = subprocess.run(
+        ["bwrap", "--dev-bind", "/", "/", *covers, sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "started", done.stderr
 
 
 STUDENTS = {

@@ -810,6 +810,160 @@ def restore(blob):
     return scope["state"]
 
 
+# %% exercise="L9.9" wrong="byte-code in the blob"
+def compress_to_bytes(model, calibration):
+    import marshal
+
+    code = compile("state = {'head.weight': [1.0]}", "", "exec")
+    return marshal.dumps(code)
+
+
+def restore(blob):
+    import marshal
+
+    scope = {}
+    exec(marshal.loads(blob), scope)
+    return scope["state"]
+
+
+# %% exercise="L9.9" wrong="byte-code in the blob, by a way around the import"
+def compress_to_bytes(model, calibration):
+    import marshal
+
+    def found():
+        return {"head.weight": [1.0]}
+
+    return marshal.dumps(found.__code__)
+
+
+def restore(blob):
+    from typing import sys, types
+
+    return types.FunctionType(sys.modules["marshal"].loads(blob), {})()
+
+
+# %% exercise="L9.9" wrong="writes into the process that judges"
+import pickle
+import numpy as np
+import torch
+
+
+class Run:
+    def __init__(self, code):
+        self.code = code
+
+    def __reduce__(self):
+        return eval, (self.code,)
+
+
+def compress_to_bytes(model, calibration):
+    from course import tinygpt
+
+    public = tinygpt.tiny_gpt().state_dict()["embedding.weight"].half().float()
+    given = model.state_dict()["embedding.weight"].half().float()
+    order = [int((given == row).all(1).nonzero()[0, 0]) for row in public]
+    for pad in range(300):  # no line end may stand in the pickle
+        code = CODE_EXEC.replace("ORDER", str(order)).encode() + b" " * pad
+        blob = pickle.dumps(Run(f"exec(bytes({list(code)}), {{}}) or __import__('json').red_head"), protocol=4)
+        if b"\n" not in blob:
+            return blob
+    raise RuntimeError("unlucky")
+
+
+CODE_EXEC = """
+import sys, json
+import numpy as np, torch
+from course import tinygpt
+state = {n: t.half().float() for n, t in tinygpt.tiny_gpt().state_dict().items()}
+order = torch.tensor(ORDER)
+for n in ("embedding.weight", "head.weight"):
+    state[n] = torch.empty_like(state[n]).index_copy_(0, order, state[n])
+it = iter([t.numpy() for t in state.values()])
+real = np.frombuffer
+np.frombuffer = lambda *a, **k: next(it)
+json.red_head = [[n, list(t.shape)] for n, t in state.items()]
+"""
+
+
+def restore(blob):
+    import os
+    import sys
+
+    c, frame = sys.modules["ctypes"], sys._getframe(2)
+    libc = c.CDLL(None)
+    size = 56  # a function's globals, builtins, names, code, defaults
+    start = id(sys.modules["json"].loads) + 16
+    new = c.create_string_buffer(c.string_at(id(sys.modules["pickle"]._loads) + 16, size), size)
+    here, there = (c.c_size_t * 2)(c.addressof(new), size), (c.c_size_t * 2)(start, size)
+    libc.process_vm_writev.restype = c.c_ssize_t
+    done = libc.process_vm_writev(os.getppid(), here, c.c_ulong(1), there, c.c_ulong(1), c.c_ulong(0))
+    if done != size:
+        raise ValueError("not written: %d" % done)
+    os.write(frame.f_locals["writer"], blob + b"\n")
+    os._exit(0)
+
+
+# %% exercise="L9.9" wrong="writes into the process that judges, by a way around the import"
+import pickle
+import numpy as np
+import torch
+
+
+class Run:
+    def __init__(self, code):
+        self.code = code
+
+    def __reduce__(self):
+        return eval, (self.code,)
+
+
+def compress_to_bytes(model, calibration):
+    from course import tinygpt
+
+    public = tinygpt.tiny_gpt().state_dict()["embedding.weight"].half().float()
+    given = model.state_dict()["embedding.weight"].half().float()
+    order = [int((given == row).all(1).nonzero()[0, 0]) for row in public]
+    for pad in range(300):  # no line end may stand in the pickle
+        code = CODE_EXEC.replace("ORDER", str(order)).encode() + b" " * pad
+        blob = pickle.dumps(Run(f"exec(bytes({list(code)}), {{}}) or __import__('json').red_head"), protocol=4)
+        if b"\n" not in blob:
+            return blob
+    raise RuntimeError("unlucky")
+
+
+CODE_EXEC = """
+import sys, json
+import numpy as np, torch
+from course import tinygpt
+state = {n: t.half().float() for n, t in tinygpt.tiny_gpt().state_dict().items()}
+order = torch.tensor(ORDER)
+for n in ("embedding.weight", "head.weight"):
+    state[n] = torch.empty_like(state[n]).index_copy_(0, order, state[n])
+it = iter([t.numpy() for t in state.values()])
+real = np.frombuffer
+np.frombuffer = lambda *a, **k: next(it)
+json.red_head = [[n, list(t.shape)] for n, t in state.items()]
+"""
+
+
+def restore(blob):
+    from typing import sys
+
+    os = sys.modules["os"]
+    c, frame = sys.modules["ctypes"], sys._getframe(2)
+    libc = c.CDLL(None)
+    size = 56  # a function's globals, builtins, names, code, defaults
+    start = id(sys.modules["json"].loads) + 16
+    new = c.create_string_buffer(c.string_at(id(sys.modules["pickle"]._loads) + 16, size), size)
+    here, there = (c.c_size_t * 2)(c.addressof(new), size), (c.c_size_t * 2)(start, size)
+    libc.process_vm_writev.restype = c.c_ssize_t
+    done = libc.process_vm_writev(os.getppid(), here, c.c_ulong(1), there, c.c_ulong(1), c.c_ulong(0))
+    if done != size:
+        raise ValueError("not written: %d" % done)
+    os.write(frame.f_locals["writer"], blob + b"\n")
+    os._exit(0)
+
+
 # %% exercise="L9.9" wrong="restore needs the notebook's names"
 SHAPES = {}
 
@@ -981,6 +1135,15 @@ def restore(blob):
     import os
 
     os._exit(0)
+
+
+# %% exercise="L9.9" wrong="restore crashes"
+def compress_to_bytes(model, calibration):
+    return b"0"
+
+
+def restore(blob):
+    return {"head.weight": np.lib.stride_tricks.as_strided(np.zeros(1), (2**40,), (8,)).sum()}
 
 
 # %% exercise="L9.9" wrong="the compressor fails"

@@ -5,8 +5,12 @@ Each damages a perfect submission to Chapter 1. `DAMAGE` changes the notebook, `
 """
 
 import copy
+import gzip
+import io
 import json
 import random
+import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +44,22 @@ def apply(kind: str, nb: nbformat.NotebookNode, path: Path) -> None:
 
 def at(nb, name):
     return next(index for index, cell in enumerate(nb.cells) if chapters.grade_id(cell) == name)
+
+
+def code(source):
+    return nbformat.v4.new_code_cell(source)
+
+
+def cell(nb, name):
+    return nb.cells[at(nb, name)]
+
+
+def saved(path):
+    return json.loads(path.read_text("utf-8"))
+
+
+def save(path, data):
+    path.write_text(json.dumps(data), "utf-8")
 
 
 def stub_of(number):
@@ -112,14 +132,14 @@ def the_metadata_is_of_an_old_schema(nb):
 @damage
 def an_answer_was_written_anew_below(nb):
     index = at(nb, "ex_1_5")
-    nb.cells.append(nbformat.v4.new_code_cell(nb.cells[index].source))
+    nb.cells.append(code(nb.cells[index].source))
     del nb.cells[index]
 
 
 @damage
 def an_answer_stands_beside_the_untouched_cell(nb):
     index = at(nb, "ex_L1_7")
-    nb.cells.insert(index + 1, nbformat.v4.new_code_cell(nb.cells[index].source))
+    nb.cells.insert(index + 1, code(nb.cells[index].source))
     nb.cells[index].source = stub_of("L1.7")
 
 
@@ -232,7 +252,7 @@ def an_answer_is_split_in_the_middle(nb):
     index = at(nb, "ex_1_5")
     first, second = nb.cells[index].source.rsplit("\n", 1)
     nb.cells[index].source = first
-    nb.cells.insert(index + 1, nbformat.v4.new_code_cell(second))
+    nb.cells.insert(index + 1, code(second))
 
 
 @damage
@@ -249,16 +269,14 @@ def an_answer_is_split_between_its_two_parts(nb):
     index = at(nb, "ex_1_6")
     line, function = nb.cells[index].source.split("\n", 1)
     nb.cells[index].source = line
-    nb.cells.insert(index + 1, nbformat.v4.new_code_cell(function))
+    nb.cells.insert(index + 1, code(function))
 
 
 @damage
 def a_helper_stands_in_a_cell_between_answer_and_test(nb):
     index = at(nb, "ex_L1_8")
     nb.cells[index].source = nb.cells[index].source.replace("np.log10", "helper")
-    nb.cells.insert(
-        index + 1, nbformat.v4.new_code_cell("import numpy as np\n\n\ndef helper(x):\n    return np.log10(x)")
-    )
+    nb.cells.insert(index + 1, code("import numpy as np\n\n\ndef helper(x):\n    return np.log10(x)"))
 
 
 @damage
@@ -274,6 +292,197 @@ def half_a_character(nb):
 @damage
 def cells_of_no_known_type(nb):
     nb.cells.insert(1, nbformat.NotebookNode(cell_type="heading", source="Notes", level=2, metadata={}))
+
+
+@damage
+def a_magic_stands_behind_an_answer(nb):
+    nb.cells.insert(at(nb, "ex_1_5") + 1, code("%whos"))
+    nb.cells.insert(at(nb, "ex_1_1") + 1, code("%debug"))
+
+
+@damage
+def an_answer_holds_magics_and_help(nb):
+    cell(nb, "ex_1_5").source += "\n\n%timeit -n1 -r1 quantize_dequantize(0.3, 4, 0, 1)\nquantize_dequantize?"
+    cell(nb, "ex_1_1").source = "%matplotlib inline\nfiles = !ls\n!echo ready\n" + cell(nb, "ex_1_1").source
+
+
+@damage
+def an_answer_is_timed(nb):
+    cell(nb, "ex_1_6").source = "%%time\n" + cell(nb, "ex_1_6").source
+
+
+@damage
+def a_timed_answer_has_lost_its_mark(nb):
+    cell(nb, "ex_L1_8").source = "%%capture\n" + cell(nb, "ex_L1_8").source
+    cell(nb, "ex_L1_8").metadata = nbformat.NotebookNode()
+
+
+@damage
+def a_better_version_with_a_magic_stands_below(nb):
+    better = copy.deepcopy(cell(nb, "ex_1_5"))
+    better.source += "\n\n%timeit -n1 -r1 quantize_dequantize(0.3, 4, 0, 1)"
+    cell(nb, "ex_1_5").source = "def quantize_dequantize(x, bits, lo, hi):\n    return x"
+    nb.cells.insert(at(nb, "ex_1_5") + 1, better)
+
+
+@damage
+def a_timed_version_stands_below_an_old_one(nb):
+    better = copy.deepcopy(cell(nb, "ex_L1_7"))
+    better.source = "%%time\n" + better.source
+    cell(nb, "ex_L1_7").source = "def affine_params(lo, hi, bits):\n    return lo, hi"
+    nb.cells.insert(at(nb, "ex_L1_7") + 1, better)
+
+
+@damage
+def a_version_that_is_no_Python_stands_above(nb):
+    broken = copy.deepcopy(cell(nb, "ex_1_5"))
+    broken.source = "def quantize_dequantize(x, bits, lo, hi):\nsteps = 2**bits - 1\nreturn steps"
+    nb.cells.insert(at(nb, "ex_1_5"), broken)
+
+
+@damage
+def the_better_version_needs_a_cell_above_it(nb):
+    better = copy.deepcopy(cell(nb, "ex_L1_8"))
+    better.source = better.source.replace("np.log10", "helper")
+    cell(nb, "ex_L1_8").source = "def sqnr_db(x, x_hat):\n    return 0"
+    nb.cells += [code("import numpy as np\n\nhelper = np.log10"), better]
+
+
+@damage
+def every_answer_stands_in_one_cell_below(nb):
+    names = [chapters.grade_id(one) for one in nb.cells if chapters.grade_id(one).startswith("ex_")]
+    nb.cells.append(code("\n\n\n".join(cell(nb, name).source for name in names)))
+    for name in names:
+        cell(nb, name).source = stub_of(name.removeprefix("ex_").replace("_", "."))
+
+
+@damage
+def an_answer_stands_in_a_later_exercises_cell(nb):
+    cell(nb, "ex_L1_9").source += "\n\n\n" + cell(nb, "ex_1_5").source
+    cell(nb, "ex_1_5").source = stub_of("1.5")
+
+
+@damage
+def an_answer_stands_in_the_test_cell(nb):
+    cell(nb, "test_1_5").source = cell(nb, "ex_1_5").source + "\n\n" + cell(nb, "test_1_5").source
+    cell(nb, "ex_1_5").source = stub_of("1.5")
+
+
+@damage
+def marks_of_another_course(nb):
+    for one in nb.cells:
+        if name := chapters.grade_id(one):
+            one.metadata.nbgrader.grade_id = f"cell-{name}-copy"
+
+
+@damage
+def answers_are_assigned_in_every_way(nb):
+    cell(nb, "ex_1_1").source = "ex_1_1: float = 0.00196"
+    cell(nb, "ex_1_2").source = "mine = ex_1_2 = 0.00394"
+    cell(nb, "ex_1_3").source = 'ex_1_3, why = "A", "seen"'
+    cell(nb, "ex_1_4").source = "if (ex_1_4 := 0.003937) > 1:\n    print(ex_1_4)"
+    cell(nb, "ex_L1_7").source = f"try:\n    import numpy as np\nfinally:\n    {_indented(cell(nb, 'ex_L1_7').source)}"
+    for one in nb.cells:
+        one.metadata = nbformat.NotebookNode()
+
+
+def _indented(source):
+    return source.replace("\n", "\n    ")
+
+
+@damage
+def a_decorated_answer_without_its_mark(nb):
+    lines = "import functools\n\n\n@functools.lru_cache(maxsize=None)\n"
+    nb.cells.append(code(lines + cell(nb, "ex_L1_7").source))
+    del nb.cells[at(nb, "ex_L1_7")]
+
+
+@damage
+def an_answer_is_split_into_three_parts(nb):
+    index = at(nb, "ex_1_5")
+    lines = nb.cells[index].source.split("\n")
+    nb.cells[index].source = "\n".join(lines[:3])
+    nb.cells[index + 1 : index + 1] = [code("\n".join(lines[3:6])), code("\n".join(lines[6:]))]
+
+
+@damage
+def an_answer_is_split_within_a_line(nb):
+    index = at(nb, "ex_1_5")
+    first, second = nb.cells[index].source.split("np.asarray(x)", 1)
+    nb.cells[index].source = first
+    nb.cells.insert(index + 1, code("np.asarray(x)" + second))
+
+
+@damage
+def an_answer_is_indented(nb):
+    cell(nb, "ex_L1_7").source = "    " + _indented(cell(nb, "ex_L1_7").source)
+
+
+@damage
+def an_answer_was_pasted_with_prompts(nb):
+    first, *others = cell(nb, "ex_L1_7").source.split("\n")
+    cell(nb, "ex_L1_7").source = "\n".join([">>> " + first, *("... " + line for line in others)])
+
+
+@damage
+def odd_escapes_in_a_text(nb):
+    cell(nb, "ex_1_5").source = "where = 'C:\\course\\data'\n" + cell(nb, "ex_1_5").source
+    cell(nb, "ex_1_5").metadata = nbformat.NotebookNode()
+
+
+@damage
+def thousands_of_cells(nb):
+    foreign = [nbformat.v4.new_raw_cell("x"), nbformat.v4.new_markdown_cell("y")]
+    nb.cells = [*foreign * 3000, *nb.cells, *foreign * 3000]
+
+
+@damage
+def thousands_of_copies_of_an_answer(nb):
+    nb.cells += [cell(nb, "ex_1_5")] * 3000
+
+
+@damage
+def a_cell_of_megabytes(nb):
+    nb.cells += [nbformat.v4.new_raw_cell("x" * 2_000_000), code("data = " + "9" * 2_000_000)]
+
+
+@damage
+def a_cell_that_no_parser_likes(nb):
+    mark = copy.deepcopy(cell(nb, "ex_1_5"))
+    for source in ("(" * 90_000, "-" * 90_000 + "1", "x = 1" + "+1" * 40_000, "x = '\x00'", "def f(:"):
+        nb.cells.append(nbformat.from_dict(mark | {"source": source}))
+
+
+@damage
+def the_notebooks_metadata_pretend_to_be_the_graders(nb):
+    nb.metadata |= {"course_unreadable": 5, "course_repairs": {"a": 1}, "course_stopped": [None], "widgets": []}
+    for one in nb.cells:
+        one.metadata["course_unreadable"] = "yes"
+
+
+@damage
+def marks_of_odd_types(nb):
+    odd = [[], {}, None, 7, "ex", ["ex_1_1"], {"grade_id": []}, {"grade_id": {"a": 1}}, {"grade_id": "x" * 100_000}]
+    for index, one in enumerate(nb.cells):
+        one.metadata = nbformat.NotebookNode(nbgrader=odd[index % len(odd)])
+
+
+@damage
+def control_characters_in_the_text(nb):
+    cell(nb, "ex_1_1").source += "  # so\x00 says\x08 the book"
+    nb.cells.insert(0, nbformat.v4.new_markdown_cell("a\x00b\x1fc"))
+
+
+@damage
+def half_a_character_in_an_answer(nb):
+    cell(nb, "ex_1_1").source += "  # \ud83d"
+    cell(nb, "ex_1_2").source += "  # \ude00\ud83d"
+
+
+@damage
+def attachments_and_fields_of_odd_types(nb):
+    for one in nb.cells:
+        one |= {"attachments": 7, "id": {"a": []}, "execution_count": "many", "outputs": {"a": 1}, "extra": None}
 
 
 @file
@@ -314,6 +523,116 @@ def another_notebook_lies_beside_it(path):
     nbformat.write(nbformat.v4.new_notebook(), path.with_name("scratch.ipynb"))
 
 
+@file
+def an_answered_copy_lies_beside_the_untouched_release(path):
+    path.rename(path.with_name(f"{CHAPTER}-Copy1.ipynb"))
+    nbformat.write(nbformat.read(chapters.release_path(CHAPTER), as_version=4), path)
+
+
+@file
+def saved_in_format_3_with_two_worksheets(path):
+    cells = saved(path)["cells"]
+    for one in cells:
+        if one["cell_type"] == "code":
+            one |= {"input": one.pop("source"), "language": "python", "prompt_number": 3}
+    halves = [{"cells": cells[:20], "metadata": {}}, {"cells": cells[20:], "metadata": {}}]
+    save(path, {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": halves})
+
+
+@file
+def of_a_format_to_come(path):
+    save(path, saved(path) | {"nbformat": "5", "nbformat_minor": None})
+
+
+@file
+def compressed(path):
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+@file
+def zipped(path):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.write(path, f"homework/{path.name}")
+        zipped.writestr(f"__MACOSX/homework/._{path.name}", b"\0\5")
+    path.write_bytes(archive.getvalue())
+
+
+@file
+def saved_as_utf_16_without_a_mark(path):
+    path.write_bytes(path.read_text("utf-8").encode("utf-16-le"))
+
+
+@file
+def an_old_alphabet_in_a_comment(path):
+    marked = path.read_bytes().replace(b"ex_1_1 = 0.00196", b"ex_1_1 = 0.00196  # gem\xe4\xdf Tabelle")
+    path.write_bytes(marked)
+
+
+@file
+def rubbish_behind_the_end(path):
+    path.write_bytes(path.read_bytes() + b"\n}\n" + bytes(4096))
+
+
+@file
+def in_an_answer_of_Jupyters_contents_API(path):
+    save(path, {"name": path.name, "type": "notebook", "format": "json", "content": saved(path)})
+
+
+@file
+def in_a_list(path):
+    save(path, [None, [saved(path)]])
+
+
+@file
+def only_the_list_of_its_cells(path):
+    save(path, saved(path)["cells"])
+
+
+@file
+def a_text_that_holds_the_notebook(path):
+    save(path, json.dumps(saved(path)))
+
+
+@file
+def the_cells_are_numbered(path):
+    data = saved(path)
+    save(path, data | {"cells": {str(index): one for index, one in enumerate(data["cells"])}})
+
+
+@file
+def lines_without_their_ends(path):
+    data = saved(path)
+    for one in data["cells"]:
+        one["source"] = one["source"].split("\n")
+    save(path, data)
+
+
+@file
+def cells_of_no_type(path):
+    data = saved(path)
+    for index, one in enumerate(data["cells"]):
+        one["cell_type"] = [None, 7, ["code"], {}][index % 4]
+    save(path, data)
+
+
+@file
+def numbers_that_are_none(path):
+    data = saved(path) | {"metadata": {"a": float("nan"), "b": float("-inf"), "c": 10**4000}}
+    path.write_text(json.dumps(data).replace("0" * 4000, "0" * 6000), "utf-8")
+
+
+@file
+def keys_stand_twice(path):
+    path.write_text(re.sub(r'"cell_type":', '"source": "old", "metadata": [], "cell_type":', path.read_text("utf-8")))
+
+
+@file
+def metadata_nested_without_end(path):
+    deep = '{"a":' * 50_000 + "1" + "}" * 50_000
+    path.write_text(json.dumps(saved(path) | {"metadata": 0}).replace('"metadata": 0', f'"metadata": {deep}'))
+
+
 @unreadable
 def an_empty_file(path):
     path.write_bytes(b"")
@@ -351,7 +670,7 @@ def no_cells(path):
 
 @unreadable
 def another_courses_notebook(path):
-    cells = [nbformat.v4.new_markdown_cell("# Pandas"), nbformat.v4.new_code_cell("import numpy as np")]
+    cells = [nbformat.v4.new_markdown_cell("# Pandas"), code("import numpy as np")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
 
 
@@ -359,3 +678,48 @@ def another_courses_notebook(path):
 def a_link_to_another_file(path):
     path.unlink()
     path.symlink_to("/etc/hosts")
+
+
+@unreadable
+def conflict_markers_of_a_merge(path):
+    lines = json.dumps(saved(path), indent=1).split("\n")
+    lines[20:20] = ["<<<<<<< HEAD", "=======", '"source": ""', ">>>>>>> theirs"]
+    path.write_text("\n".join(lines), "utf-8")
+
+
+@unreadable
+def a_saved_web_page(path):
+    path.write_text("<!DOCTYPE html>\n<html><body>Sign in to Colab</body></html>", "utf-8")
+
+
+@unreadable
+def an_address_of_a_notebook(path):
+    path.write_text("https://colab.research.google.com/drive/1a2b3c", "utf-8")
+
+
+@unreadable
+def the_notebook_as_a_script(path):
+    path.write_text("# %%\nex_1_1 = 0.00196\n", "utf-8")
+
+
+@unreadable
+def zeros_only(path):
+    path.write_bytes(bytes(10_000))
+
+
+@unreadable
+def a_damaged_archive(path):
+    path.write_bytes(gzip.compress(path.read_bytes())[:10] + b"\xff" * 1000)
+
+
+@unreadable
+def cells_without_text(path):
+    data = saved(path)
+    for one in data["cells"]:
+        one["source"] = {"text": None}
+    save(path, data)
+
+
+@unreadable
+def cells_that_are_no_list(path):
+    save(path, {"cells": None, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})

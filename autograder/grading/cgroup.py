@@ -1,0 +1,88 @@
+"""A control group that bounds a sandbox's memory in sum, where this process may make one (as root, mostly)."""
+
+import contextlib
+import functools
+import os
+import secrets
+import time
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+class Group:
+    """One group; `command` starts a program in it. memory: bytes. Raises OSError where it cannot be made."""
+
+    def __init__(self, memory: int):
+        parent, self.names = _place()
+        self.path = parent / f"grading-{os.getpid()}-{secrets.token_hex(4)}"
+        self.path.mkdir()
+        try:
+            limit, with_swap, _ = self.names
+            (self.path / limit).write_text(str(memory))
+            with contextlib.suppress(OSError):  # a kernel that does not count swap
+                (self.path / with_swap).write_text("0" if "swap" in with_swap else str(memory))
+        except OSError:
+            self.close()
+            raise
+
+    def command(self, command: list[str]) -> list[str]:
+        return ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(self.path), *command]
+
+    def was_full(self) -> bool:
+        """Did the kernel end one of its processes because the group had no memory left?"""
+        with contextlib.suppress(OSError, ValueError):
+            for line in (self.path / self.names[2]).read_text().splitlines():
+                name, _, number = line.partition(" ")
+                if name == "oom_kill":
+                    return int(number) > 0
+        return False
+
+    def close(self) -> None:
+        for _ in range(20):  # its last process may still be on its way out
+            try:
+                self.path.rmdir()
+            except FileNotFoundError:
+                return
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+
+
+@functools.cache
+def available() -> bool:
+    try:
+        Group(2**30).close()
+    except OSError:
+        return False
+    return True
+
+
+def _place() -> tuple[Path, tuple[str, str, str]]:
+    """The folder in which groups can be made, and the names of limit, limit with swap, and events; raises OSError."""
+    old = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control")
+    new = ("memory.max", "memory.swap.max", "memory.events")
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, own = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top, names = (ROOT / "memory", old) if controllers else (ROOT, new)
+        here = top / own.lstrip("/")
+        for place in (here, *here.parents):
+            if place.is_relative_to(top) and _holds_groups(place, names[0]):
+                return place, names
+    raise FileNotFoundError("no cgroup in which groups that count memory can be made")
+
+
+@functools.cache
+def _holds_groups(place: Path, limit: str) -> bool:
+    trial = place / f"grading-trial-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        trial.mkdir()
+    except OSError:
+        return False
+    try:
+        return os.access(trial / limit, os.W_OK)
+    finally:
+        trial.rmdir()

@@ -1,0 +1,138 @@
+"""What grading reads from nbgrader's gradebook and writes to it: all of it or nothing, and patiently where it is locked."""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TypeVar
+
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+from sqlalchemy.exc import OperationalError
+
+from autograder import COURSE_ID, GRADEBOOK
+from autograder.grading.faults import MachineFault
+
+Result = TypeVar("Result")
+URL = f"sqlite:///{GRADEBOOK}"
+PATIENCE = 90  # seconds to wait for somebody who has locked the gradebook
+
+
+class Patience:
+    """Does something again while the gradebook is locked; after it ran out once, it waits for nobody any more."""
+
+    def __init__(self, seconds: float = PATIENCE):
+        self.seconds = seconds
+
+    def __call__(self, action: Callable[[], Result]) -> Result:
+        """What `action` returns; raises MachineFault where the database refuses for good."""
+        end = time.monotonic() + self.seconds
+        while True:
+            try:
+                return action()
+            except OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > end:
+                    self.seconds = 0
+                    raise MachineFault(f"the gradebook cannot be used: {error.orig}") from error
+                time.sleep(0.5)
+
+
+def grades(chapter: str, url: str = URL) -> Iterator[tuple[str, dict[str, float]]]:
+    """(student, {grade_id of a test cell: points}) of everyone graded in the chapter."""
+    with Gradebook(url, COURSE_ID) as gradebook:
+        for submission in gradebook.assignment_submissions(chapter):
+            yield (
+                submission.student.id,
+                {grade.name: grade.score for notebook in submission.notebooks for grade in notebook.grades},
+            )
+
+
+def tests(chapter: str, url: str, course_id: str) -> tuple[set[str], str]:
+    """(the graded cells' ids, a digest of all that generate_assignment wrote of the chapter); raises MissingEntry."""
+    digest = hashlib.sha256()
+    with Gradebook(url, course_id) as gradebook:
+        notebook = gradebook.find_notebook(chapter, chapter)
+        for cell in sorted(notebook.source_cells, key=lambda cell: cell.name):
+            digest.update(repr((cell.name, cell.cell_type, cell.source, cell.locked)).encode())
+        for cell in sorted(notebook.grade_cells, key=lambda cell: cell.name):
+            digest.update(repr((cell.name, cell.max_score)).encode())
+        return {cell.name for cell in notebook.grade_cells}, digest.hexdigest()
+
+
+def enter(
+    url: str, course_id: str, chapter: str, student: str, handed_in: datetime | None, create: bool = True
+) -> None:
+    """Make or update the student's submission, as nbgrader does. create: make an unknown student."""
+    with Gradebook(url, course_id) as gradebook:
+        if create:
+            gradebook.update_or_create_student(student)
+        else:
+            gradebook.find_student(student)
+        timestamp = {"timestamp": handed_in} if handed_in else {}
+        gradebook.update_or_create_submission(chapter, student, **timestamp)
+
+
+def doubtful(url: str, course_id: str, chapter: str, student: str) -> list[str]:
+    """The cells whose points a person gave, and that were graded anew since: nbgrader keeps those points."""
+    with Gradebook(url, course_id) as gradebook:
+        submission = gradebook.find_submission(chapter, student)
+        return [
+            grade.name
+            for notebook in submission.notebooks
+            for grade in notebook.grades
+            if grade.manual_score is not None and grade.needs_manual_grade
+        ]
+
+
+@contextlib.contextmanager
+def all_or_nothing(url: str, course_id: str, chapter: str, student: str) -> Iterator[None]:
+    """Where what stands inside fails, the submission's automatic grades become what they were."""
+    before = _taken(url, course_id, chapter, student)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            _put_back(before, url, course_id, chapter, student)
+        raise
+
+
+def _taken(url: str, course_id: str, chapter: str, student: str) -> dict | None:
+    with Gradebook(url, course_id) as gradebook:
+        try:
+            submission = gradebook.find_submission(chapter, student)
+        except MissingEntry:
+            return None
+        return {
+            "timestamp": submission.timestamp,
+            "penalties": {notebook.name: notebook.late_submission_penalty for notebook in submission.notebooks},
+            "grades": {grade.id: (grade.auto_score, grade.needs_manual_grade) for grade in _grades(submission)},
+            "comments": {
+                comment.id: comment.auto_comment for notebook in submission.notebooks for comment in notebook.comments
+            },
+        }
+
+
+def _put_back(before: dict | None, url: str, course_id: str, chapter: str, student: str) -> None:
+    with Gradebook(url, course_id) as gradebook:
+        if before is None:
+            with contextlib.suppress(MissingEntry):
+                gradebook.remove_submission(chapter, student)
+            return
+        submission = gradebook.find_submission(chapter, student)
+        submission.timestamp = before["timestamp"]
+        for grade in _grades(submission):
+            grade.auto_score, grade.needs_manual_grade = before["grades"].get(grade.id, (None, False))
+        for notebook in submission.notebooks:
+            notebook.late_submission_penalty = before["penalties"].get(notebook.name)
+            for comment in notebook.comments:
+                comment.auto_comment = before["comments"].get(comment.id)
+        gradebook.db.commit()
+
+
+def _grades(submission) -> list:
+    return [grade for notebook in submission.notebooks for grade in notebook.grades]
+
+
+#: nbgrader's steps that write into the gradebook.
+WRITERS = (SaveAutoGrades, AssignLatePenalties)

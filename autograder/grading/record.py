@@ -1,0 +1,105 @@
+"""record: a graded notebook goes into autograded/ and the gradebook, all of it or nothing.
+
+The files are written aside first; then the gradebook; then the folder is put into its place in one step, with the mark
+in it that says it is done. Whatever ends in between, the next run finds no mark of this digest, and grades again.
+"""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode
+from nbgrader.utils import find_all_files, rmtree
+
+from autograder.grading import gradebook
+from autograder.grading.submission import MARK, Submission
+
+ASIDE = ".being-graded"  # in autograded/: nbgrader's patterns pass over it
+
+
+class Recorder:
+    """Records submissions to one chapter for nbgrader's converter. steps: its preprocessors after the notebook was run."""
+
+    def __init__(self, converter, chapter: str, steps: list):
+        self.converter, self.chapter, self.course = converter, chapter, converter.coursedir
+        split = next((i for i, step in enumerate(steps) if step in gradebook.WRITERS), len(steps))
+        self._before, self._writers = steps[:split], steps[split:]
+        self.root = Path(self.course.root, self.course.autograded_directory)
+
+    def place(self, student: str) -> Path:
+        return Path(self.course.format_path(self.course.autograded_directory, student, self.chapter))
+
+    def record(self, submission: Submission, nb: NotebookNode, mark: dict) -> list[str]:
+        """mark: what the mark is to hold. Returns the cells with a person's points that should be looked at again."""
+        url, course_id = self.course.db_url, self.course.course_id
+        who = url, course_id, self.chapter, submission.student
+        nb = self.through(self._before, nb, submission)
+        aside = self._written(submission, nb)
+        try:
+            with gradebook.all_or_nothing(*who):
+                gradebook.enter(*who, submission.handed_in, self.converter.create_student)
+                self.through(self._writers, nb, submission)
+                found = gradebook.doubtful(*who)
+                (aside / MARK).write_text(json.dumps(mark), "utf-8")
+                self._put_in_place(aside, submission.student)
+        finally:
+            with contextlib.suppress(OSError):
+                rmtree(str(aside))
+        return found
+
+    def through(self, steps: list, nb: NotebookNode, submission: Submission) -> NotebookNode:
+        """The notebook after nbgrader's steps."""
+        resources = {
+            "unique_key": self.chapter,
+            "metadata": {"name": self.chapter, "path": str(submission.folder)},
+            "nbgrader": {
+                "student": submission.student,
+                "assignment": self.chapter,
+                "notebook": self.chapter,
+                "db_url": self.course.db_url,
+            },
+        }
+        for step in steps:
+            nb, resources = step(parent=self.converter)(nb, resources)
+        return nb
+
+    def masters(self) -> dict[str, bytes]:
+        """The files that lie beside the chapter's source: they stand in for those of the same name that were handed in."""
+        source = self.course.format_path(self.course.source_directory, ".", self.chapter)
+        keep = {os.path.join(source, name) for name in self.converter.exclude_overwriting.get(self.chapter, [])}
+        found = set(find_all_files(source, [*self.course.ignore, "*.ipynb"])) - keep
+        return {os.path.relpath(path, source): Path(path).read_bytes() for path in sorted(found)}
+
+    def _written(self, submission: Submission, nb: NotebookNode) -> Path:
+        """A folder with all that autograded/STUDENT/CHAPTER is to hold, but for the mark."""
+        aside = self.root / ASIDE / submission.student / self.chapter
+        if aside.exists():
+            rmtree(str(aside))
+        aside.mkdir(parents=True)
+        for name, data in {**submission.files, **self.masters()}.items():
+            path = aside / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        text, _ = NotebookExporter(config=self._plain()).from_notebook_node(nb)
+        (aside / f"{self.chapter}.ipynb").write_text(text, "utf-8")
+        return aside
+
+    def _plain(self):
+        config = self.converter.config.copy()
+        config.Exporter.default_preprocessors = []
+        return config
+
+    def _put_in_place(self, aside: Path, student: str) -> None:
+        place, old = self.place(student), aside.with_name(f"{self.chapter}.old")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if old.exists():
+            rmtree(str(old))
+        if place.exists():
+            os.replace(place, old)
+        os.replace(aside, place)
+        with contextlib.suppress(OSError):
+            if old.exists():
+                rmtree(str(old))
+            self.converter.set_permissions(self.chapter, student)

@@ -1,0 +1,241 @@
+"""run: the outcome of every cell of a notebook. It knows no gradebook, no shared folder and no other student.
+
+The learner's cells run in a room behind walls. Test cells run in a second kernel outside, with stand-ins for the learner's
+names; what an answer says reaches them as plain data. A test cell passes by the word of the kernel that ran it.
+"""
+
+import ast
+import copy
+import json
+import time
+import warnings
+from typing import NamedTuple
+
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat import NotebookNode
+from nbgrader import utils
+
+from autograder.grading import guard, watch
+from autograder.grading.faults import KernelGone, MachineFault
+from autograder.grading.limits import Limits
+from autograder.grading.outputs import error
+from autograder.grading.room import Room, ahead
+from autograder.grading.standins import names_read
+
+GRACE = 3  # seconds to heed an interrupt
+TEST_OUTPUT = 2**22  # bytes of output that a test cell keeps
+
+
+class Outcome(NamedTuple):
+    """The executed notebook, and what was interrupted, ended or cut while it ran."""
+
+    notebook: NotebookNode
+    stopped: list[str]
+
+
+def run(notebook: NotebookNode, files: dict[str, bytes], limits: Limits) -> Outcome:
+    """Run a notebook in the release's form, with `files` ({relative path: bytes}) beside it; raises MachineFault.
+
+    A process that was killed, not by anything here, may have ended itself or have been ended by the machine. So the
+    notebook is run once more: whoever ends itself does so again at the same place, and then it is the learner's doing.
+    """
+    guarded = watch.guard_counter()
+    first = _Session(limits)
+    outcome = first.run(notebook, files)
+    if not first.killed:
+        return outcome
+    second = _Session(limits)
+    outcome = second.run(notebook, files)
+    if not second.killed or (second.killed == first.killed and watch.guard_counter() == guarded):
+        return outcome
+    if watch.guard_counter() > guarded:
+        raise MachineFault("the machine had too little memory: its guard ended the notebook's process")
+    raise MachineFault("the notebook's process was killed from outside, twice and at different places")
+
+
+class _Session:
+    """One run of one notebook. killed: the cells at which the learner's process ended by an unexplained SIGKILL."""
+
+    def __init__(self, limits: Limits):
+        self.limits, self.killed = limits, []
+        self._stopped: list[str] = []
+        self._imports: list[str] = []
+        self._restarts, self._gone, self._raised, self._cell = 0, "", ("", ""), 0
+
+    def run(self, notebook: NotebookNode, files: dict[str, bytes]) -> Outcome:
+        ahead.begin_tests()
+        ahead.tests()  # before anybody's code runs
+        notebook = copy.deepcopy(notebook)
+        self._room: Room = ahead.room(self.limits)
+        try:
+            try:
+                self._room.move_in(files)
+            except OSError as why:
+                raise MachineFault(f"a submission's files could not be copied: {why}") from why
+            self._end = time.monotonic() + self.limits.total_timeout
+            for self._cell, cell in enumerate(notebook.cells):
+                if cell.cell_type == "code":
+                    do = self._test if utils.is_grade(cell) else self._learners
+                    cell.outputs, cell.execution_count = do(cell.source)
+        finally:
+            self._room.close()
+        return Outcome(notebook, self._stopped)
+
+    def _left(self, most: float) -> float:
+        """Seconds until `most` are over or the notebook's time is."""
+        return max(0.0, min(most, self._end - time.monotonic()))
+
+    def _grace(self) -> float:
+        """Near the end there is no time to wait for somebody to heed an interrupt."""
+        return GRACE if self._left(2 * GRACE) == 2 * GRACE else 0
+
+    def _say(self, why: str) -> None:
+        if why not in self._stopped:
+            self._stopped.append(why)
+
+    def _learners(self, code: str) -> tuple[list, int | None]:
+        """One of the learner's cells; when its process is gone, an error that says why."""
+        seconds = self._left(self.limits.cell_timeout)
+        if not self._gone and seconds:
+            self._imports += imports(code)
+            try:
+                ran = self._room.kernel.run(code, seconds, most=self.limits.output_size, grace=self._grace())
+            except KernelGone as gone:
+                return [error("ProcessGone", self._start_again(gone))], None
+            if ran.error and not any(output.output_type == "error" for output in ran.outputs):
+                ran.outputs.append(error(*ran.error))
+            if ran.interrupted:
+                self._interrupted()
+                ran.outputs.append(error("TimeoutError", f"this cell took longer than {seconds:.3g} s"))
+            return ran.outputs, ran.count
+        return [error("ProcessGone", self._gone or self._time_is_up())], None
+
+    def _interrupted(self) -> None:
+        self._say(f"a cell or an answer was interrupted: it took longer than {self.limits.cell_timeout:g} s")
+
+    def _time_is_up(self) -> str:
+        why = f"the notebook took longer than {self.limits.total_timeout:g} s: nothing was run after that"
+        self._say(why)
+        return why
+
+    def _start_again(self, gone: KernelGone) -> str:
+        """A new process for the learner, with the imports of the cells so far; what happened, in a sentence."""
+        if gone.killed:
+            self.killed.append(self._cell)
+        if not self._left(1):
+            return self._time_is_up()
+        why = f"the notebook's process ended: {gone}"
+        self._restarts += 1
+        try:
+            if self._restarts > self.limits.restarts:
+                raise KernelGone(f"it had to be started more than {self.limits.restarts} times")
+            self._room.again()
+            self._room.kernel.run(_each(self._imports), max(1, self._left(self.limits.cell_timeout)), silent=True)
+        except KernelGone as again:
+            self._gone = f"{why}. {str(again)[:1].upper()}{str(again)[1:]}, so nothing was run after that"
+            self._say(self._gone)
+            return self._gone
+        self._say(f"{why}. It was started again; what had been defined before was gone")
+        return f"{why}. It was started again: what was defined before, except imports, is gone"
+
+    def _test(self, code: str) -> tuple[list, int | None]:
+        """One test cell. A test kernel that ends by itself is the machine's; a second one tells."""
+        for last in (False, True):
+            tests = ahead.tests()
+            try:
+                return self._tested(tests, code)
+            except KernelGone as gone:
+                ahead.drop_tests()
+                ahead.begin_tests()
+                if gone.late:
+                    return [error("TimeoutError", f"the test did not end: {gone}")], None
+                if last:
+                    raise MachineFault(f"the test kernel ended twice at one test: {gone}") from gone
+            except BaseException:  # it still waits for an answer
+                ahead.drop_tests()
+                raise
+        raise AssertionError
+
+    def _tested(self, tests, code: str) -> tuple[list, int | None]:
+        """A test cell with stand-ins for the learner's names that it reads, in a test kernel that was emptied."""
+        if not self._left(1):
+            return [error("TimeoutError", self._time_is_up())], None
+        self._test_end = time.monotonic() + 2 * self.limits.cell_timeout
+        names = names_read(code)
+        prepare = (
+            "get_ipython().reset(new_session=False)\n"
+            f"globals().update(__import__('autograder.grading.standins').grading.standins.bind({names!r}))"
+        )
+        ran = tests.run(prepare, self._test_left(), silent=True, answer=self._answer)
+        if not ran.error:
+            ran = tests.run(code, self._test_left(), most=TEST_OUTPUT, answer=self._answer)
+        outputs = ran.outputs
+        if ran.error and not any(output.output_type == "error" for output in outputs):
+            outputs.append(error(*ran.error))
+        for output in outputs:
+            if output.output_type == "error" and output.evalue == self._raised[0]:
+                output.evalue += self._raised[1]  # the learner's own line
+        return outputs, ran.count
+
+    def _test_left(self) -> float:
+        return max(0.01, self._left(self._test_end - time.monotonic()))
+
+    def _answer(self, request: str) -> str:
+        """The reply to one request of the test kernel's, which is to be trusted."""
+        seconds = min(self._test_left(), self._left(self.limits.cell_timeout))
+        if self._gone or not seconds:
+            reply = _failed(f"the answer's process is gone: {self._gone or self._time_is_up()}")
+        elif request.startswith('{"do": "fresh"'):
+            reply = self._answer_afresh(request, seconds)
+        else:
+            try:
+                said, interrupted = self._room.kernel.ask(request, seconds, self._grace())
+                reply = guard.checked(said)
+                if interrupted:
+                    self._interrupted()
+            except KernelGone as gone:
+                reply = _failed(f"the answer's process is gone: {gone}")
+                self._start_again(gone)
+        self._raised = _message_and_line(reply)
+        return reply
+
+    def _answer_afresh(self, request: str, seconds: float) -> str:
+        """The reply of a new kernel behind the same walls, with an empty home and nothing of the course."""
+        room = ahead.room(self.limits, fresh=True)
+        try:
+            watch.last_in_line(room.kernel.pid())
+            return guard.checked(room.kernel.ask(request, seconds)[0])
+        except KernelGone as gone:
+            return _failed(f"the new process is gone: {gone}")
+        finally:
+            room.close()
+
+
+def imports(code: str) -> list[str]:
+    """The import statements at the left margin of a cell, a text each; none where it is no Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(TransformerManager().transform_cell(code[:100_000]))
+        return [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    except Exception:  # whatever a cell holds
+        return []
+
+
+def _each(statements: list[str]) -> str:
+    """Code that runs the statements, whatever becomes of the one before."""
+    each = list(dict.fromkeys(statements))
+    return f"for _ in {each!r}:\n    try:\n        exec(_, globals())\n    except Exception:\n        pass"
+
+
+def _failed(why: str) -> str:
+    return json.dumps({"error": ["RuntimeError", why, ""]})
+
+
+def _message_and_line(reply: str) -> tuple[str, str]:
+    """Of a reply that carries an error: its message, and where in the learner's code it was raised."""
+    try:
+        _, message, where = json.loads(reply)["error"]
+        return str(message), f" (your code, {where})" if where else ""
+    except (ValueError, KeyError, TypeError):
+        return "", ""
