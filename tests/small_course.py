@@ -122,7 +122,7 @@ def listed(account: str, state: str) -> set[str]:
     names, inside = set(), False
     for line in account.splitlines():
         if line.startswith("  ") and not line.startswith("   "):
-            inside = line.strip().startswith(state)
+            inside = line[2:20].strip() == state
         elif inside and line.startswith("      "):
             names |= {name.strip() for name in line.split(": ")[0].split(", ")}
     return {name for name in names if name}

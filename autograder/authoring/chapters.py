@@ -128,6 +128,6 @@ def _complete(exercise: Exercise) -> None:
         raise CourseError(f"exercise {exercise.number}: its test cells have no BEGIN HIDDEN TESTS region")
     if any(PROBE.search(region) for region in hidden):
         raise CourseError(
-            f"exercise {exercise.number}: a probe stands among its hidden tests, and its source is sent to the learner's "
-            "process, where it can be read: put it above BEGIN HIDDEN TESTS, and what is secret into its arguments"
+            f"exercise {exercise.number}: a probe stands among its hidden tests, and its source is sent to the "
+            "learner's process, where it can be read: put it above BEGIN HIDDEN TESTS, and its values into arguments"
         )

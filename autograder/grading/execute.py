@@ -22,7 +22,7 @@ class TwoKernels(NbGraderPreprocessor):
     processes = Integer(Limits().processes, help="Processes and threads for the learner.").tag(config=True)
     file_size = Integer(Limits().file_size, help="Bytes of the largest file a cell may write.").tag(config=True)
     output_size = Integer(Limits().output_size, help="Bytes of output that one cell keeps.").tag(config=True)
-    cell_timeout = Float(Limits().cell_timeout, help="Seconds for one cell; a test cell has twice as many.").tag(
+    cell_timeout = Float(Limits().cell_timeout, help="Seconds for one cell; a test cell has three times as many.").tag(
         config=True
     )
     total_timeout = Float(Limits().total_timeout, help="Seconds for one notebook, tests included.").tag(config=True)

@@ -9,7 +9,7 @@ class Limits(NamedTuple):
     memory: bytes of all its processes together, shared memory and /tmp included where a cgroup counts them.
     disk: bytes of all files in its folder; /tmp has as much, /dev/shm half of it. file_size: bytes of one file.
     processes: processes and threads. output_size: bytes of output that one cell keeps.
-    cell_timeout: seconds for one cell; a test cell, which waits for answers, has twice as many.
+    cell_timeout: seconds for one cell; a test cell, which waits for answers, has three times as many.
     total_timeout: seconds for the whole notebook, whoever is waiting for whom; after it nothing runs.
     restarts: how often a process that ended is started again.
     preload: modules that its process has imported before its code runs, as `import` takes them.

@@ -11,14 +11,11 @@ notebook_bytes (the file's cells) -> form (by the release's measure) -> answers 
 import copy
 
 import nbformat
-from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
-from nbgrader.preprocessors import NbGraderPreprocessor
 
-from autograder.authoring import chapters
 from autograder.grading import answers, arrange, notebook_bytes
 from autograder.grading.form import Form
-from autograder.grading.notebook_bytes import LIMIT, Cell, Unreadable, read
+from autograder.grading.notebook_bytes import LIMIT, Cell, Unreadable, read  # noqa: F401 (read is for others)
 from autograder.grading.python_text import Reader
 
 UNREADABLE, MENDED = "course_unreadable", "course_repairs"  # in the notebook's metadata
@@ -108,37 +105,3 @@ def _mended(cells: list[Cell], form: Form, keep_outputs: bool) -> tuple[Notebook
     said += [f"{name}: its cell was missing" for name in form.exercises if name not in found]
     said += [f"{name}: put back" for name in form.ours if name not in present and name not in form.exercises]
     return nb, said
-
-
-class SubmissionExporter(NotebookExporter):
-    """Reads whatever was submitted; in place of what is no notebook stands an empty one that says so."""
-
-    def from_file(self, file_stream, resources=None, **kw):
-        try:
-            nb = read(file_stream.buffer.read(LIMIT + 1))
-        except Unreadable as why:
-            # `read` takes over no metadata: what stands there later, this line has written
-            nb = nbformat.v4.new_notebook(metadata={UNREADABLE: str(why)})
-        return self.from_notebook_node(nb, resources=resources, **kw)
-
-
-class Repair(NbGraderPreprocessor):
-    """Aligns a submission with its release; what was mended is logged and kept in the notebook's metadata."""
-
-    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
-        released = nbformat.read(chapters.release_path(resources["nbgrader"]["assignment"]), as_version=4)
-        why, said = nb.metadata.get(UNREADABLE), []
-        if not why:
-            try:
-                nb, said = repaired(nb, released)
-            except Unreadable as error:
-                why = str(error)
-        student = resources["nbgrader"]["student"]
-        if why:
-            nb = nothing(released, why)
-            nb.metadata[UNREADABLE] = why
-            self.log.warning("%s: nothing could be graded, %s", student, why)
-        elif said:
-            nb.metadata[MENDED] = said
-            self.log.warning("%s: repaired %s", student, "; ".join(said))
-        return nb, resources

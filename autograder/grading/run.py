@@ -23,6 +23,8 @@ from autograder.grading.room import Room, ahead
 from autograder.grading.standins import names_read
 
 GRACE = 3  # seconds to heed an interrupt
+TESTS = 3  # times as long as a cell may a test cell take: it waits for two answers, and works itself
+AFRESH = 30  # seconds that a new process may take more than a cell: its imports are not the answer's
 TEST_OUTPUT = 2**22  # bytes of output that a test cell keeps
 
 
@@ -160,7 +162,7 @@ class _Session:
         """A test cell with stand-ins for the learner's names that it reads, in a test kernel that was emptied."""
         if not self._left(1):
             return [error("TimeoutError", self._time_is_up())], None
-        self._test_end = time.monotonic() + 2 * self.limits.cell_timeout
+        self._test_end = time.monotonic() + TESTS * self.limits.cell_timeout
         names = names_read(code)
         prepare = (
             "get_ipython().reset(new_session=False)\n"
@@ -186,6 +188,7 @@ class _Session:
         if self._gone or not seconds:
             reply = _failed(f"the answer's process is gone: {self._gone or self._time_is_up()}")
         elif request.startswith('{"do": "fresh"'):
+            seconds = min(self._test_left(), self.limits.cell_timeout + AFRESH)
             reply = self._answer_afresh(request, seconds)
         else:
             try:

@@ -26,7 +26,8 @@ def told(text: object) -> list:
 
 SOUND = [
     {"value": 3}, {"value": None, "after": []}, {"value": {"list": [1, "a", {"float": "nan"}]}, "end": False},
-    {"missing": "ex_1_1"}, {"method": True}, {"value": {"tuple": [{"given": 0}]}, "after": [[0, {"list": [{"given": 1}]}]]},
+    {"missing": "ex_1_1"}, {"method": True},
+    {"value": {"tuple": [{"given": 0}]}, "after": [[0, {"list": [{"given": 1}]}]]},
     {"value": {"handle": [12, "Layer"]}}, {"value": {"also": [{"tuple": [1, 2]}, 12, "Params"]}},
     {"value": {"also": ["a", 12, "Text"]}}, {"value": {"iterator": [[1, 2], ["KeyError", "no", ""]]}},
     {"value": {"dict": [[{"tuple": [1, {"handle": [3, "x"]}]}, {"set": []}]]}},
@@ -42,7 +43,8 @@ def test_a_sound_reply_passes_as_it_is(reply):
 @pytest.mark.parametrize(
     "text",
     [None, 5, b"{}", [], {"value": 1}, "", " ", "null", "[]", "3", "{}", '"a"', "{", "NaN", "\ud83d", '{"value": "ä"}',
-     '{"value": 1} 2', '{"value": NaN}', '{"value": Infinity}', '{"value": -Infinity}', type("S", (str,), {})('{"value": 1}')],
+     '{"value": 1} 2', '{"value": NaN}', '{"value": Infinity}', '{"value": -Infinity}',
+     type("S", (str,), {})('{"value": 1}')],
     ids=lambda text: ascii(text)[:30],
 )  # fmt: skip
 def test_what_is_no_reply_becomes_an_error(text):
@@ -50,25 +52,38 @@ def test_what_is_no_reply_becomes_an_error(text):
 
 
 UNSOUND = [
-    [], {}, {"a": 1, "b": 2}, {"eval": "1"}, {"list": 1}, {"list": {}}, {"dict": [1]}, {"dict": [[1]]}, {"dict": [[1, 2, 3]]},
-    {"dict": [[{"list": []}, 1]]}, {"set": [{"dict": []}]}, {"set": [{"tuple": [{"list": []}]}]}, {"keys": [{"array": []}]},
-    {"slice": [1, 2]}, {"range": [0, 1, 0]}, {"range": [0, 10**12, 1]}, {"range": [10**12, 0, -1]}, {"range": [0, 1.5, 1]},
-    {"ellipsis": 1}, {"int": "5"}, {"int": 5}, {"int": "0x"}, {"int": "0x" + "f" * (10**6 + 1)}, {"float": "1"}, {"float": []},
-    {"complex": [1]}, {"complex": ["a", 1.0]}, {"complex": [{"list": []}, 1.0]}, {"fraction": [1, 0]}, {"fraction": [1.5, 2]},
-    {"fraction": [1, {"int": "0x0"}]}, {"fraction": [1, {"int": "0x" + "f" * 20_000}]}, {"decimal": "one"}, {"decimal": 1},
-    {"decimal": "1E999999999"}, {"text": "7aC"}, {"text": "/w=="}, {"text": 5}, {"bytes": "ä"}, {"bytes": "?"}, {"bytes": None},
+    [], {}, {"a": 1, "b": 2}, {"eval": "1"}, {"list": 1}, {"list": {}}, {"dict": [1]}, {"dict": [[1]]},
+    {"dict": [[1, 2, 3]]},
+    {"dict": [[{"list": []}, 1]]}, {"set": [{"dict": []}]}, {"set": [{"tuple": [{"list": []}]}]},
+    {"keys": [{"array": []}]},
+    {"slice": [1, 2]}, {"range": [0, 1, 0]}, {"range": [0, 10**12, 1]}, {"range": [10**12, 0, -1]},
+    {"range": [0, 1.5, 1]},
+    {"ellipsis": 1}, {"int": "5"}, {"int": 5}, {"int": "0x"}, {"int": "0x" + "f" * (10**6 + 1)}, {"float": "1"},
+    {"float": []},
+    {"complex": [1]}, {"complex": ["a", 1.0]}, {"complex": [{"list": []}, 1.0]}, {"fraction": [1, 0]},
+    {"fraction": [1.5, 2]},
+    {"fraction": [1, {"int": "0x0"}]}, {"fraction": [1, {"int": "0x" + "f" * 20_000}]}, {"decimal": "one"},
+    {"decimal": 1},
+    {"decimal": "1E999999999"}, {"text": "7aC"}, {"text": "/w=="}, {"text": 5}, {"bytes": "ä"}, {"bytes": "?"},
+    {"bytes": None},
     {"bytearray": []}, {"memoryview": ["d", [2], "AAAA"]}, {"memoryview": ["O", [0], ""]}, {"pyarray": ["u", ""]},
-    {"pyarray": ["d", "AAAA"]}, {"array": ["O", [1], ""]}, {"array": ["|O8", [1], "AAAAAAAAAAA="]}, {"array": ["<f8", [1]]},
-    {"array": ["<f8", [2], "AAAAAAAAAAA="]}, {"array": ["<f8", [-1], "AAAAAAAAAAA="]}, {"array": ["<f8", [True], "AAAAAAAAAAA="]},
-    {"array": ["<f8", [0, 2**60], ""]}, {"array": ["<f8", [1] * 33, "AAAAAAAAAAA="]}, {"array": ["<f8", "1", "AAAAAAAAAAA="]},
+    {"pyarray": ["d", "AAAA"]}, {"array": ["O", [1], ""]}, {"array": ["|O8", [1], "AAAAAAAAAAA="]},
+    {"array": ["<f8", [1]]},
+    {"array": ["<f8", [2], "AAAAAAAAAAA="]}, {"array": ["<f8", [-1], "AAAAAAAAAAA="]},
+    {"array": ["<f8", [True], "AAAAAAAAAAA="]},
+    {"array": ["<f8", [0, 2**60], ""]}, {"array": ["<f8", [1] * 33, "AAAAAAAAAAA="]},
+    {"array": ["<f8", "1", "AAAAAAAAAAA="]},
     {"array": ["|V8", [1], "AAAAAAAAAAA="]}, {"array": ["f8,O", [1], ""]}, {"array": ["<U0", [10**7], ""]},
     {"scalar": ["<f8", [1], "AAAAAAAAAAA="]}, {"tensor": ["load", [1], ""]}, {"tensor": ["float32", [1], "AAAAAAA="]},
     {"tensor": ["quint8", [1], "AA=="]}, {"tensor": [[], [1], "AA=="]}, {"objects": [[2], [1]]}, {"objects": [[], 5]},
-    {"records": [[1], []]}, {"records": [[1], [["a", 3]]]}, {"records": [[2], [["a", {"array": ["|u1", [1], "AA=="]}]]]},
+    {"records": [[1], []]}, {"records": [[1], [["a", 3]]]},
+    {"records": [[2], [["a", {"array": ["|u1", [1], "AA=="]}]]]},
     {"records": [[1], [["a", {"array": ["|u1", [1], "AA=="]}], ["a", {"array": ["|u1", [1], "AA=="]}]]]},
     {"iterator": [1]}, {"iterator": [[], ["SystemExit", "", ""]]}, {"iterator": [[], ["ValueError", "\x1b", ""]]},
-    {"given": -1}, {"given": "0"}, {"handle": ["1", "a"]}, {"handle": [-1, "a"]}, {"handle": [1, "a\nb"]}, {"handle": [2**70, "a"]},
-    {"handle": [1, "a" * 101]}, {"also": [{"array": ["|u1", [], "AA=="]}, 1, "a"]}, {"also": [{"list": []}, 1]}, {"also": [[], 1, "a"]},
+    {"given": -1}, {"given": "0"}, {"handle": ["1", "a"]}, {"handle": [-1, "a"]}, {"handle": [1, "a\nb"]},
+    {"handle": [2**70, "a"]},
+    {"handle": [1, "a" * 101]}, {"also": [{"array": ["|u1", [], "AA=="]}, 1, "a"]}, {"also": [{"list": []}, 1]},
+    {"also": [[], 1, "a"]},
 ]  # fmt: skip
 
 
@@ -87,10 +102,10 @@ def test_unsound_data_becomes_an_error_wherever_it_stands(data):
 
 @pytest.mark.parametrize(
     "reply",
-    [{"value": 1, "error": ["ValueError", "", ""]}, {"after": []}, {"value": 1, "more": 2}, {"missing": 5}, {"method": 1},
-     {"method": True, "value": 1}, {"value": 1, "end": True}, {"value": {"list": []}, "end": 1}, {"error": 5}, {"error": []},
-     {"error": ["ValueError", 5, ""]}, {"error": ["ValueError", "", "", ""]}, {"error": {"0": 1}}, {"value": 1, "after": {}},
-     {"value": 1, "after": [[0]]}, {"value": 1, "after": [[0, {"given": 0}]]}, {"value": 1, "after": [[0, 5]]},
+    [{"value": 1, "error": ["ValueError", "", ""]}, {"after": []}, {"value": 1, "more": 2}, {"missing": 5},
+     {"method": 1}, {"method": True, "value": 1}, {"value": 1, "end": True}, {"value": {"list": []}, "end": 1},
+     {"error": 5}, {"error": []}, {"error": ["ValueError", 5, ""]}, {"error": ["ValueError", "", "", ""]},
+     {"error": {"0": 1}}, {"value": 1, "after": {}}, {"value": 1, "after": [[0]]}, {"value": 1, "after": [[0, {"given": 0}]]}, {"value": 1, "after": [[0, 5]]},
      {"value": 1, "after": [{"tuple": []}, {"dict": []}]}],
     ids=str,
 )  # fmt: skip
@@ -99,7 +114,8 @@ def test_members_of_another_form_become_an_error(reply):
 
 
 @pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "StopIteration", "GeneratorExit", "UserWarning",
-                                  "SyntaxError", "BaseException", "ExceptionGroup", "UnicodeDecodeError", "print", "", "x" * 10**6])  # fmt: skip
+                                  "SyntaxError", "BaseException", "ExceptionGroup", "UnicodeDecodeError", "print",
+                                  "", "x" * 10**6])  # fmt: skip
 def test_errors_that_mean_something_to_a_kernel_are_runtime_errors(kind):
     error = told(json.dumps({"error": [kind, "said", "line 3"]}))
     assert error == ["RuntimeError", f"{kind[:100]}: said", "line 3"]
@@ -128,12 +144,17 @@ def test_a_learners_assertion_is_marked_as_theirs():
 
 SIZE = border.LIMIT
 LARGE = {
-    "brackets": "[" * SIZE, "braces": '{"a":' * (SIZE // 5), "quotes": '"' * SIZE, "backslashes": '"' + "\\" * (SIZE - 1),
+    "brackets": "[" * SIZE, "braces": '{"a":' * (SIZE // 5), "quotes": '"' * SIZE,
+    "backslashes": '"' + "\\" * (SIZE - 1),
     "escaped quotes": '"' + '\\"' * (SIZE // 2 - 1), "commas": "[" + "," * (SIZE - 1), "digits": "1" * SIZE,
-    "digits in a value": '{"value":' + "1" * (SIZE - 20) + "}", "a fraction's digits": '{"value":0.' + "1" * (SIZE - 20) + "}",
-    "spaces": " " * SIZE, "lists": '{"value":{"list":[' + "[]," * (SIZE // 3 - 20) + "[]]}}", "too long": '"' + "a" * SIZE + '"',
-    "members": "{" + ",".join(f'"{k}":1' for k in range(1_000_000)) + "}", "hexadecimal": value({"int": "0x" + "f" * (SIZE - 40)}),
-    "200,000 levels": "[" * 200_000, "500 levels": '{"value":' + '{"list":[' * 500 + "]}" * 500 + "}", "a large exponent": '{"value":{"list":[1e999,[]]}}',
+    "digits in a value": '{"value":' + "1" * (SIZE - 20) + "}",
+    "a fraction's digits": '{"value":0.' + "1" * (SIZE - 20) + "}",
+    "spaces": " " * SIZE, "lists": '{"value":{"list":[' + "[]," * (SIZE // 3 - 20) + "[]]}}",
+    "too long": '"' + "a" * SIZE + '"',
+    "members": "{" + ",".join(f'"{k}":1' for k in range(1_000_000)) + "}",
+    "hexadecimal": value({"int": "0x" + "f" * (SIZE - 40)}),
+    "200,000 levels": "[" * 200_000, "500 levels": '{"value":' + '{"list":[' * 500 + "]}" * 500 + "}",
+    "a large exponent": '{"value":{"list":[1e999,[]]}}',
     "nulls": "\0" * SIZE, "outside ASCII": "ä" * SIZE,
 }  # fmt: skip
 

@@ -55,7 +55,6 @@ class Endless:
 class Backwards:
     def __iter__(self): return self
     def __next__(self): return -0.5
-    def __contains__(self, item): return item > 0
 
 class Forked:
     def __len__(self): return 2
@@ -173,13 +172,13 @@ def test_iteration_is_pythons(learners):
     assert store and not learners.Store() and learners.same
 
 
-@pytest.mark.parametrize("look", [list, sum, lambda x: np.asarray(x, dtype=float), lambda x: [*x], lambda x: -1 in x])
+@pytest.mark.parametrize("look", [list, sum, lambda x: np.asarray(x, dtype=float), lambda x: [*x]])
 @pytest.mark.parametrize("name", ["Endless", "count", "Backwards"])
-def test_what_has_no_end_comes_to_one(look, name, learners):
+def test_what_has_no_end_comes_to_one(look, name, learners, monkeypatch):
+    monkeypatch.setattr(standins, "MOST_ITEMS", 5000)
     with pytest.raises((ValueError, TypeError)):
-        assert look(getattr(learners, name)())
-        raise ValueError
-    assert learners.requests < 1000
+        look(getattr(learners, name)())
+    assert learners.requests < 5100
 
 
 def test_a_cell_asks_only_so_often(learners, monkeypatch):
