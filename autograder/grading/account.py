@@ -1,6 +1,6 @@
-"""The closing account of one command: what became of each folder of submitted/, and who needs a look. It cannot break off.
+"""The closing account of one command: what became of each folder of submitted/, and who needs a look.
 
-It is printed, and kept in autograded/CHAPTER_account.txt for those whose terminal is gone.
+It cannot break off. It is printed, and kept in autograded/CHAPTER_account.txt for those whose terminal is gone.
 """
 
 import contextlib
@@ -9,8 +9,6 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-
-from autograder.grading.outputs import printable
 
 #: What becomes of a folder, in the order of the account. Each stands in one of these.
 STATES = {
@@ -84,18 +82,12 @@ class Account:
 
 def shown(text, most: int = 80) -> str:
     """A name or a reason as it can be printed anywhere: one line, no controls, not too long."""
-    text = os.fsencode(text).decode("utf-8", "backslashreplace") if _half_characters(text) else str(text)
-    text = " ".join(printable(text).split())
+    text = str(text)
+    with contextlib.suppress(UnicodeEncodeError):  # a file's name that is no UTF-8 shows its bytes
+        text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    text = " ".join(text[: 10 * most].split())
+    text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
     return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
-def _half_characters(text) -> bool:
-    """Is it a file's name that is no UTF-8?"""
-    try:
-        str(text).encode()
-        return False
-    except UnicodeEncodeError:
-        return all(not "\ud800" <= sign <= "\udfff" or "\udc80" <= sign <= "\udcff" for sign in str(text))
 
 
 def say(text: str) -> None:

@@ -1,8 +1,8 @@
 """One `nbgrader autograde`: every submission is mended, run and recorded, whatever becomes of the others.
 
-nbgrader's own loop stops the class at a locked gradebook, and enters a submission as 0 before it is known whether it can
-be graded. So `BatchExporter`, which nbgrader makes once a command when it has listed the submissions, puts this loop in
-its place. What a submission goes through stays nbgrader's: its preprocessors, its options, its gradebook.
+nbgrader's own loop (0.9.6) stops the class at a locked gradebook, and enters a submission as 0 before it is known
+whether it can be graded. So `BatchExporter`, which nbgrader makes once a command when it has listed the submissions,
+puts this loop in its place. What a submission goes through stays nbgrader's: its steps, its options, its gradebook.
 """
 
 import contextlib
@@ -114,7 +114,7 @@ class Batch:
     def _prepare(self) -> None:
         """What all submissions need; raises MachineFault, with what to do, where it is not there."""
         sweep()
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         try:
@@ -128,7 +128,7 @@ class Batch:
             raise _as_fault(why) from why
         if ids != {chapters.grade_id(cell) for cell in self.released.cells if utils.is_grade(cell)}:
             raise MachineFault(
-                f"the release and the gradebook hold different tests: nbgrader generate_assignment {self.chapter} --force"
+                f"release and gradebook hold different tests: nbgrader generate_assignment {self.chapter} --force"
             )
         self.limits = self.step.limits(self.execute and self.step.walls(), self._hidden())
         self.masters = self.recorder.masters()
@@ -138,7 +138,10 @@ class Batch:
     def _hidden(self) -> tuple[str, ...]:
         """What no learner's code may see, wherever the instructor has put it."""
         names = ("submitted", "autograded", "feedback", "source", "release")
-        places = [Path(self.course.root), *(Path(self.course.root, getattr(self.course, f"{n}_directory")) for n in names)]
+        places = [
+            Path(self.course.root),
+            *(Path(self.course.root, getattr(self.course, f"{n}_directory")) for n in names),
+        ]
         if self.course.db_url.startswith("sqlite:///"):
             places.append(Path(self.course.db_url.removeprefix("sqlite:///")))
         return tuple(sorted({str(place) for place in places}))
@@ -150,7 +153,9 @@ class Batch:
             fault = _as_fault(why)
             self.log.error("%s: not graded, %s", shown(student), fault, exc_info=not isinstance(why, MachineFault))
             stands = self.recorder.place(student).is_dir() and submission.mark_of(self.recorder.place(student))
-            self.account.is_("not graded", student, f"{fault}" + "; the grade of an earlier hand-in stands" * bool(stands))
+            self.account.is_(
+                "not graded", student, f"{fault}" + "; the grade of an earlier hand-in stands" * bool(stands)
+            )
             ahead.close()  # a kernel that was part of it must not be part of the next
 
     def _grade(self, student: str, folder: Path) -> None:
@@ -173,7 +178,7 @@ class Batch:
         why = "; ".join(notes.get("unreadable", ()))
         self.account.is_("unreadable" if why else "graded", student, why)
         for kind in ("repaired", "stopped", "noticed"):
-            if notes[kind]:
+            if notes.get(kind):
                 self.account.remark(kind, student, "; ".join(notes[kind]))
         if by_hand:
             self.account.remark("points by hand", student, ", ".join(by_hand))
@@ -287,5 +292,5 @@ def _with_notes(metadata, notes: dict[str, list[str]]) -> NotebookNode:
     if notes.get("repaired"):
         metadata[mend.MENDED] = notes["repaired"]
     if notes.get("stopped"):
-        metadata[STOPPED] = notes["stopped"]
+        metadata[STOPPED] = "; ".join(notes["stopped"])
     return metadata

@@ -40,9 +40,11 @@ class TwoKernels(NbGraderPreprocessor):
         """Run the notebook with the files in resources["metadata"]["path"] beside it; raises MachineFault."""
         folder = Path(resources["metadata"]["path"] or ".")
         outcome = run(nb, gather(folder, self.disk)[0], self.limits(self.walls()))
-        nb.cells = outcome.notebook.cells
+        for cell, ran in zip(nb.cells, outcome.notebook.cells, strict=True):
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
         if outcome.stopped:
-            nb.metadata[STOPPED] = outcome.stopped
+            nb.metadata[STOPPED] = "; ".join(outcome.stopped)
         return nb, resources
 
     def limits(self, walls: bool, hidden: tuple[str, ...] = ()) -> Limits:
@@ -51,7 +53,7 @@ class TwoKernels(NbGraderPreprocessor):
         return Limits(**own, walls=walls, hidden=hidden)
 
     def walls(self) -> bool:
-        """Whether learners' code runs behind walls, tried by making some; raises MachineFault where it should and cannot.
+        """Whether learners' code runs behind walls, tried by making some; raises MachineFault where they are refused.
 
         Where bubblewrap is not installed it runs without, unless `require_sandbox` is set; a warning says so.
         """

@@ -2,7 +2,7 @@
 
 
 class MachineFault(Exception):
-    """The machine's: no kernel, no walls, no memory, no disk. No grade follows from it; the message says what it was."""
+    """The machine's: no kernel, no walls, no memory, no disk. No grade follows from it."""
 
 
 class KernelGone(Exception):

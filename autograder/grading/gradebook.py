@@ -1,4 +1,4 @@
-"""What grading reads from nbgrader's gradebook and writes to it: all of it or nothing, and patiently where it is locked."""
+"""What grading reads from nbgrader's gradebook and writes to it: all or nothing, and patiently where it is locked."""
 
 import contextlib
 import hashlib

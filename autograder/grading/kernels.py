@@ -1,7 +1,7 @@
 """A kernel with one blocking method, `run`, and an end that cannot be refused.
 
-What a learner's kernel sends is read in one place, `_read`: bounded in size, depth, time and number, and whatever is not
-a message is noise. How a run ended is told by the kernel's reply to that very request.
+What a learner's kernel sends is read in one place, `_read`: bounded in size, depth, time and number, and whatever is
+no message is noise. How a run ended is told by the kernel's reply to that very request.
 """
 
 import contextlib
@@ -25,6 +25,9 @@ from autograder.grading.outputs import Outputs
 BORDER = Path(border.__file__).read_text("utf-8")
 MESSAGE = border.LIMIT + 2**20  # bytes of one message; more ends the connection
 PARTS = 2_000_000  # brackets and commas of one message: what parsing it may cost in memory
+LONG = (
+    2**16
+)  # characters of a request that stands in a cell's source, which IPython parses; a longer one lies in a file
 START = 60  # seconds for a kernel to start
 IDLE = 5  # seconds for the last outputs to arrive after the reply
 SIGKILLED = (-9, 137)
@@ -33,7 +36,8 @@ SIGKILLED = (-9, 137)
 class Ran(NamedTuple):
     """What became of one request: its outputs as a notebook holds them, and the kernel's own word on how it ended.
 
-    error: (name, message) of the reply; None where the kernel said that it ran to its end. interrupted: it took too long.
+    error: (name, message) of the reply; None where the kernel said that it ran to its end.
+    interrupted: it took too long.
     """
 
     outputs: list
@@ -104,8 +108,8 @@ class Kernel:
     ) -> Ran:
         """Run `code` for at most `timeout` seconds, whoever is waiting for whom.
 
-        most: bytes of output that are kept. answer: replies to the kernel's input requests. grace: seconds that the code
-        has to end when it is interrupted. Raises KernelGone when the kernel ends, or is ended because it took too long.
+        most: bytes of output that are kept. answer: replies to the kernel's input requests. grace: seconds that the
+        code has to end when it is interrupted. Raises KernelGone when the kernel ends, or is ended as it took too long.
         """
         sent = self.client.execute(code, silent=silent, store_history=not silent, allow_stdin=answer is not None)
         outputs, reply, idle, interrupted = Outputs(most), None, False, False
@@ -162,7 +166,12 @@ class Kernel:
 
         The reply is whatever was sent as one: guard.checked makes JSON text of it.
         """
-        code = f"__import__('sys').modules['_border'].publish({request!r})"
+        given = repr(request)
+        if len(given) > LONG:
+            path = self.runtime / "request"
+            path.write_text(request, "utf-8")
+            given = f"open({str(path)!r}, encoding='utf-8').read()"
+        code = f"__import__('sys').modules['_border'].publish({given})"
         ran = self.run(code, timeout, most=MESSAGE, silent=True, grace=grace)
         if ran.interrupted:
             return json.dumps({"error": ["TimeoutError", f"it took longer than {timeout:.3g} s", ""]}), True

@@ -1,4 +1,4 @@
-"""The outputs of one cell, as a notebook may hold them: cut where there is too much, and in characters that can be sent."""
+"""The outputs of one cell as a notebook may hold them: cut where there is too much, in characters that can be sent."""
 
 import re
 
@@ -65,7 +65,9 @@ class Outputs:
 
 def printable(text) -> str:
     """`text` in characters that a page and a file can hold: what is none is shown as its escape."""
-    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text if isinstance(text, str) else "")
+    return UNPRINTABLE.sub(
+        lambda found: found[0].encode("unicode_escape").decode(), text if isinstance(text, str) else ""
+    )
 
 
 def error(name, message, traceback=None):

@@ -20,7 +20,7 @@ ASIDE = ".being-graded"  # in autograded/: nbgrader's patterns pass over it
 
 
 class Recorder:
-    """Records submissions to one chapter for nbgrader's converter. steps: its preprocessors after the notebook was run."""
+    """Records submissions to one chapter for nbgrader's converter. steps: its preprocessors after the run."""
 
     def __init__(self, converter, chapter: str, steps: list):
         self.converter, self.chapter, self.course = converter, chapter, converter.coursedir
@@ -66,7 +66,7 @@ class Recorder:
         return nb
 
     def masters(self) -> dict[str, bytes]:
-        """The files that lie beside the chapter's source: they stand in for those of the same name that were handed in."""
+        """The files beside the chapter's source: they stand in for those of the same name that were handed in."""
         source = self.course.format_path(self.course.source_directory, ".", self.chapter)
         keep = {os.path.join(source, name) for name in self.converter.exclude_overwriting.get(self.chapter, [])}
         found = set(find_all_files(source, [*self.course.ignore, "*.ipynb"])) - keep

@@ -82,7 +82,7 @@ class Room:
         watch.last_in_line(self.kernel.pid())
 
     def again(self) -> None:
-        """A new kernel in the same home, for one that ended. Raises KernelGone where the home keeps it from starting."""
+        """A new kernel in the same home, for one that ended; KernelGone where the home keeps it from starting."""
         self._stop()
         try:
             self._start()

@@ -1,7 +1,7 @@
 """run: the outcome of every cell of a notebook. It knows no gradebook, no shared folder and no other student.
 
-The learner's cells run in a room behind walls. Test cells run in a second kernel outside, with stand-ins for the learner's
-names; what an answer says reaches them as plain data. A test cell passes by the word of the kernel that ran it.
+The learner's cells run in a room behind walls. Test cells run in a second kernel outside, with stand-ins for the
+learner's names; what an answer says reaches them as plain data. A test passes by the word of the kernel that ran it.
 """
 
 import ast
@@ -175,7 +175,8 @@ class _Session:
         if ran.error and not any(output.output_type == "error" for output in outputs):
             outputs.append(error(*ran.error))
         for output in outputs:
-            if output.output_type == "error" and output.evalue == self._raised[0]:
+            message = self._raised[0]
+            if output.output_type == "error" and output.evalue in (message, repr(message)):  # a KeyError shows it so
                 output.evalue += self._raised[1]  # the learner's own line
         return outputs, ran.count
 

@@ -193,7 +193,7 @@ def names_read(code: str) -> list[str]:
 
 
 class _Flow:
-    """Follows a cell's own statements from top to bottom; what functions and comprehensions read, symtable knows."""
+    """Follows a cell's own statements from top to bottom; what functions read, symtable knows."""
 
     def __init__(self):
         self.read: set[str] = set()
@@ -266,13 +266,16 @@ class _Flow:
 
 
 def _names(node: ast.AST) -> Iterable[ast.Name]:
-    """The names in `node` that are the module's own business: not those within a lambda or comprehension."""
+    """The names in `node` that are the module's own business: not those within a lambda, nor a comprehension's own."""
     if isinstance(node, ast.Name):
         yield node
     elif isinstance(node, ast.Lambda):
         yield from _names(node.args)
     elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-        yield from _names(node.generators[0].iter)
+        bound = {name.id for each in node.generators for name in _names(each.target)}
+        yield from _names(node.generators[0].iter)  # which knows nothing of the targets
+        for child in ast.iter_child_nodes(node):
+            yield from (name for name in _names(child) if name.id not in bound)
     else:
         for child in ast.iter_child_nodes(node):
             yield from _names(child)

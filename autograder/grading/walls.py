@@ -86,7 +86,14 @@ def walled(
     if user is not None:
         give_to(user, folder, runtime)
         wall += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-        inside += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs", "--bounding-set=-all"]
+        inside += [
+            "setpriv",
+            f"--reuid={user}",
+            f"--regid={user}",
+            "--clear-groups",
+            "--no-new-privs",
+            "--bounding-set=-all",
+        ]
     return [*wall, *inside, *command]
 
 

@@ -20,8 +20,8 @@ from autograder.grading.submission import mark_of
 class FeedbackPage(HTMLExporter):
     """Renders what `Outcomes` gathered, with feedback_page/index.html.j2; generate_feedback's exporter.
 
-    nbgrader makes it once a command, when it has listed what was autograded. Only what was graded to its end gets a page,
-    and whoever has a name that nbgrader's patterns cannot see gets one, too.
+    nbgrader makes it once a command, when it has listed what was autograded. Only what was graded to its end gets a
+    page, and whoever has a name that nbgrader's patterns cannot see gets one, too.
     """
 
     def __init__(self, parent=None, **options):
@@ -67,9 +67,8 @@ def _notes(metadata: dict) -> list[str]:
     notes = []
     if why := metadata.get(UNREADABLE):
         notes.append(f"Nothing could be graded: {why}. Hand in the chapter's notebook, saved by Jupyter or Colab.")
-    if stopped := metadata.get(STOPPED):
-        said = ". ".join(why[0].upper() + why[1:] for why in stopped)
-        notes.append(f"{said}. Try Restart Kernel and Run All before you hand in.")
+    if why := metadata.get(STOPPED):
+        notes.append(why[0].upper() + why[1:] + ". Try Restart Kernel and Run All before you hand in.")
     if mended := metadata.get(MENDED):
         notes.append("The notebook was damaged and was mended before grading: " + "; ".join(mended) + ".")
     return notes

@@ -353,7 +353,7 @@ RAISED = {
     "no file": (FileNotFoundError(2, "No such file", "x"), "FileNotFoundError", "[Errno 2] No such file: 'x'"),
     "one of its own": (type("Own", (LookupError,), {})("no"), "LookupError", "no"),
 }
-if hasattr(__builtins__, "ExceptionGroup") or "ExceptionGroup" in dir(__builtins__):
+if sys.version_info >= (3, 11):
     RAISED["a group"] = ExceptionGroup("many", [ValueError("a")]), "Exception", "ExceptionGroup: many"  # noqa: F821
 
 

@@ -12,13 +12,14 @@ import pytest
 from nbgrader.api import Gradebook
 from small_course import CHAPTER, SmallCourse, listed
 
-from autograder import COURSE_ID
+from autograder import COURSE_ID, ROOT
 from autograder.authoring import chapters
 
 #: Runs `nbgrader autograde`, and is sent a signal by itself at the event of that number.
 SCRIPT = """
 import json, os, pathlib, sys
 
+sys.path.insert(0, sys.argv[3])
 number, name = int(sys.argv[1]), int(sys.argv[2])
 left = [number]
 
@@ -65,7 +66,7 @@ def cut_off(tmp_path_factory):
     for place, (number, name) in enumerate(MOMENTS):
         for student in ("a", "b"):
             course.submit(f"{place:02}-{student}")
-        command = [sys.executable, str(script), str(number), str(int(name))]
+        command = [sys.executable, str(script), str(number), str(int(name)), str(ROOT)]
         done = subprocess.run(command, cwd=course.root, capture_output=True, text=True, timeout=120, check=False)
         ended.append((name, done.returncode, done.stdout + done.stderr))
     for command in ("autograde", "generate_feedback"):

@@ -105,7 +105,8 @@ def test_unsound_data_becomes_an_error_wherever_it_stands(data):
     [{"value": 1, "error": ["ValueError", "", ""]}, {"after": []}, {"value": 1, "more": 2}, {"missing": 5},
      {"method": 1}, {"method": True, "value": 1}, {"value": 1, "end": True}, {"value": {"list": []}, "end": 1},
      {"error": 5}, {"error": []}, {"error": ["ValueError", 5, ""]}, {"error": ["ValueError", "", "", ""]},
-     {"error": {"0": 1}}, {"value": 1, "after": {}}, {"value": 1, "after": [[0]]}, {"value": 1, "after": [[0, {"given": 0}]]}, {"value": 1, "after": [[0, 5]]},
+     {"error": {"0": 1}}, {"value": 1, "after": {}},
+     {"value": 1, "after": [[0]]}, {"value": 1, "after": [[0, {"given": 0}]]}, {"value": 1, "after": [[0, 5]]},
      {"value": 1, "after": [{"tuple": []}, {"dict": []}]}],
     ids=str,
 )  # fmt: skip

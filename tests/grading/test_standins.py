@@ -267,6 +267,8 @@ READ = {
     CELL: ["answer", "ex_1_1", "fourth", "other", "third"],
     "f'{a!r:{b}}'": ["a", "b"],
     "[x + a for x in b if c]; {x: d for x in ()}": ["a", "b", "c", "d"],
+    "[[x, y, a] for x in x for y in x if (z := y)]; z": ["a", "x"],
+    "def f(x): return [a + x + y for y in b if (z := y)] + [z]": ["a", "b"],
     "lambda q, r=a: q + r + b": ["a", "b"],
     "def f(x: a = b, *, y=c) -> d:\n    def g(): return e + x\n    return g": ["a", "b", "c", "d", "e"],
     "del a": ["a"],
