@@ -52,7 +52,7 @@ system:
 .make/%.graded: .make/%.released $$(wildcard submitted/*/$$*/*.ipynb) $$(wildcard autograder/authoring/bank/*.py) autograder/authoring/sample_class.py
 	@$(STEP) sample $*
 	@echo "grading $* ..."
-	@if [ -n "$(filter %.released,$?)" ]; then $(STEP) grade $* --force; else $(STEP) grade $*; fi
+	@$(STEP) grade $*
 	@touch $@
 
 .make/%.feedback: .make/%.graded

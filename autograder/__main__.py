@@ -30,8 +30,6 @@ def main() -> int:
     for name, help_text in steps.items():
         command = commands.add_parser(name, help=help_text)
         command.add_argument("arguments", nargs="*", metavar=ARGUMENT.get(name, "chapter"))
-        if name == "grade":
-            command.add_argument("--force", action="store_true", help="grade again what was graded before")
         if name == "demo":
             command.add_argument("--port", default="8866")
             command.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines look, too")
@@ -88,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
         from autograder.reporting import report
 
         if options.step == "grade":
-            command.grade(only, force=options.force)
+            command.grade(only)
         elif options.step == "feedback":
             report.feedback(only)
         else:

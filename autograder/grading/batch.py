@@ -179,7 +179,7 @@ class Batch:
         self.account.is_("unreadable" if why else "graded", student, why)
         for kind in ("repaired", "stopped", "noticed"):
             if notes.get(kind):
-                self.account.remark(kind, student, "; ".join(notes[kind]))
+                self.account.remark(kind, student, "; ".join(notes[kind][:20]))
         if by_hand:
             self.account.remark("points by hand", student, ", ".join(by_hand))
 

@@ -9,14 +9,14 @@ from autograder import GRADEBOOK, ROOT, CourseError
 from autograder.authoring import build, chapters
 
 
-def grade(only: list[str], force: bool = False) -> None:
-    """Autograde every submission to the chapters in `only`; what was graded before is left alone unless `force`."""
+def grade(only: list[str]) -> None:
+    """Autograde every submission to the chapters in `only` that is new, or was graded with other tests."""
     ready(only)
     for chapter in only:
         if not any(ROOT.glob(f"submitted/*/{chapter}")):
             print(f"{chapter}: nobody has submitted")
             continue
-        build.run_nbgrader("autograde", chapter, *(["--force"] if force else []), show=True)
+        build.run_nbgrader("autograde", chapter, show=True)
 
 
 def ready(only: list[str]) -> None:

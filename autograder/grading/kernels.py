@@ -7,7 +7,8 @@ no message is noise. How a run ended is told by the kernel's reply to that very 
 import contextlib
 import json
 import os
-import shutil
+import secrets
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,14 +21,13 @@ from jupyter_client import KernelManager
 
 from autograder.grading import border
 from autograder.grading.faults import KernelGone, MachineFault
-from autograder.grading.outputs import Outputs
+from autograder.grading.outputs import Outputs, printable
 
 BORDER = Path(border.__file__).read_text("utf-8")
 MESSAGE = border.LIMIT + 2**20  # bytes of one message; more ends the connection
+WAITING = 10  # messages that wait on each socket until they are read
 PARTS = 2_000_000  # brackets and commas of one message: what parsing it may cost in memory
-LONG = (
-    2**16
-)  # characters of a request that stands in a cell's source, which IPython parses; a longer one lies in a file
+LONG = 2**16  # characters of a request that stands in a cell's source, which IPython parses; others lie in a file
 START = 60  # seconds for a kernel to start
 IDLE = 5  # seconds for the last outputs to arrive after the reply
 SIGKILLED = (-9, 137)
@@ -58,44 +58,48 @@ class _Manager(KernelManager):
 class Kernel:
     """A Python kernel over IPC sockets in a folder of its own.
 
-    wrap: changes the command that starts it, given the command and that folder. cwd: where it starts.
-    why_ended: says why it ended, where somebody ended it. Raises MachineFault where it does not start.
+    wrap: changes the command that starts it, given the command and this kernel, whose `runtime` is that folder.
+    cwd: where it starts. why_ended: says why it ended, where somebody ended it. Raises MachineFault where it does not
+    start in `timeout` seconds.
     """
 
     def __init__(
         self,
         cwd: Path,
-        wrap: Callable[[list[str], Path], list[str]] | None = None,
+        wrap: Callable[[list[str], "Kernel"], list[str]] | None = None,
         why_ended: Callable[[], str] = lambda: "",
         timeout: float = START,
     ):
-        self.why_ended = why_ended
-        self.manager = self.client = self.context = self.runtime = None
+        self.why_ended, self.start = why_ended, timeout
+        self.manager = self.client = self.context = self.runtime = said = None
         try:
             self.runtime = Path(tempfile.mkdtemp(prefix=f"grading-{os.getpid()}-"))
             self.manager = _Manager(transport="ipc", connection_file=str(self.runtime / "kernel.json"))
             if wrap:
-                self.manager.wrap = lambda command: wrap(command, self.runtime)
-            said = self.runtime / "said"  # before the walls close over it: bubblewrap's own complaint
-            with said.open("wb") as stderr:
-                self.manager.start_kernel(
-                    cwd=str(cwd),
-                    extra_arguments=["--HistoryManager.hist_file=:memory:"],
-                    env=os.environ | {"NBGRADER_EXECUTION": "autograde"},
-                    **{"stdin": DEVNULL, "stdout": DEVNULL, "stderr": stderr},
-                )
+                self.manager.wrap = lambda command: wrap(command, self)
+            said = tempfile.TemporaryFile()  # noqa: SIM115 (bubblewrap's complaint; no name that a process could take)
+            self.manager.start_kernel(
+                cwd=str(cwd),
+                extra_arguments=["--HistoryManager.hist_file=:memory:"],
+                env=os.environ | {"NBGRADER_EXECUTION": "autograde"},
+                **{"stdin": DEVNULL, "stdout": DEVNULL, "stderr": said},
+            )
             self.context = zmq.Context()
-            self.context.maxmsgsize = MESSAGE
+            self.context.maxmsgsize, self.context.rcvhwm = MESSAGE, WAITING
             self.client = self.manager.client(context=self.context)
             self.client.start_channels()
             self.client.wait_for_ready(timeout=timeout)
         except Exception as error:  # whatever it is, it is not an answer's doing
             why = f"a kernel did not start: {str(error) or type(error).__name__}"
             with contextlib.suppress(Exception):
-                first = said.read_text("utf-8", "replace").strip().splitlines()
-                why += f" ({first[-1][:200]})" if first else ""
+                said.seek(0)
+                lines = printable(said.read(100_000).decode("utf-8", "replace")).strip().splitlines()
+                why += f" ({lines[-1][:200]})" if lines else ""
             self.close()
             raise MachineFault(why) from error
+        finally:
+            if said:
+                said.close()
 
     def run(
         self,
@@ -111,6 +115,7 @@ class Kernel:
         most: bytes of output that are kept. answer: replies to the kernel's input requests. grace: seconds that the
         code has to end when it is interrupted. Raises KernelGone when the kernel ends, or is ended as it took too long.
         """
+        code = code.encode("utf-8", "replace").decode()  # half a character cannot be sent
         sent = self.client.execute(code, silent=silent, store_history=not silent, allow_stdin=answer is not None)
         outputs, reply, idle, interrupted = Outputs(most), None, False, False
         end = time.monotonic() + timeout
@@ -140,7 +145,8 @@ class Kernel:
                 elif kind == "status":
                     idle = idle or content.get("execution_state") == "idle"
                 else:
-                    outputs.add(kind, content)
+                    with contextlib.suppress(Exception):  # what cannot be shown is nobody's output
+                        outputs.add(kind, content)
         return Ran(outputs.kept, _count(reply), _error(reply), interrupted)
 
     def _read(self, socket: zmq.Socket, sent: str) -> tuple[str, dict] | None:
@@ -159,26 +165,35 @@ class Kernel:
     def learn_border(self) -> None:
         """Give a learner's kernel the code that answers requests."""
         made = "__import__('sys').modules.setdefault('_border', __import__('types').ModuleType('_border')).__dict__"
-        self.run(f"exec(compile({BORDER!r}, '_border.py', 'exec'), {made})", timeout=START, silent=True)
+        self.run(f"exec(compile({BORDER!r}, '_border.py', 'exec'), {made})", timeout=self.start, silent=True)
 
     def ask(self, request: str, timeout: float, grace: float = 0) -> tuple[object, bool]:
         """(what a learner's kernel replies to one request of the border's, whether it had to be interrupted).
 
         The reply is whatever was sent as one: guard.checked makes JSON text of it.
         """
-        given = repr(request)
-        if len(given) > LONG:
-            path = self.runtime / "request"
-            path.write_text(request, "utf-8")
-            given = f"open({str(path)!r}, encoding='utf-8').read()"
-        code = f"__import__('sys').modules['_border'].publish({given})"
-        ran = self.run(code, timeout, most=MESSAGE, silent=True, grace=grace)
+        path = self._put_down(request) if len(request) > LONG else None
+        given = f"open({str(path)!r}, encoding='utf-8').read()" if path else repr(request)
+        try:
+            code = f"__import__('sys').modules['_border'].publish({given})"
+            ran = self.run(code, timeout, most=MESSAGE, silent=True, grace=grace)
+        finally:
+            if path:
+                path.unlink(missing_ok=True)
         if ran.interrupted:
             return json.dumps({"error": ["TimeoutError", f"it took longer than {timeout:.3g} s", ""]}), True
         for output in ran.outputs:
             if border.REPLY in output.get("data", {}):
                 return output["data"][border.REPLY], False
         return json.dumps({"error": ["RuntimeError", "the answer's process gave no reply", ""]}), False
+
+    def _put_down(self, request: str) -> Path:
+        """A new file with the request in the folder of the sockets, where the learner may have put links."""
+        path = self.runtime / f"request-{secrets.token_hex(16)}"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(request)
+        return path
 
     def pid(self) -> int | None:
         """The process that was started: the kernel's, or that of the walls around it."""
@@ -210,15 +225,25 @@ class Kernel:
             if self.manager:
                 self.manager.cleanup_resources()
         if self.runtime:
-            shutil.rmtree(self.runtime, ignore_errors=True)
+            remove(self.runtime)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder as well as it goes; also one that is nested thousands deep, where Python's own way ends."""
+    silent = {"stdin": DEVNULL, "stdout": DEVNULL, "stderr": DEVNULL}
+    for command in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        with contextlib.suppress(OSError):
+            if os.path.lexists(folder):
+                subprocess.run([*command, "--", str(folder)], check=False, **silent)
 
 
 def _count(reply: dict) -> int | None:
     count = reply.get("execution_count")
-    return count if isinstance(count, int) and abs(count) < 2**31 else None
+    return count if type(count) is int and 0 <= count < 2**31 else None
 
 
 def _error(reply: dict) -> tuple[str, str] | None:
     if reply.get("status") == "ok":
         return None
-    return str(reply.get("ename") or "RuntimeError"), str(reply.get("evalue") or "it did not run to its end")
+    name, message = (said if isinstance(said, str) else "" for said in (reply.get("ename"), reply.get("evalue")))
+    return name or "RuntimeError", message or "it did not run to its end"

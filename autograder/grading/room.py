@@ -6,9 +6,9 @@ Starting Python and importing torch takes longer than most notebooks, so the nex
 import atexit
 import contextlib
 import os
-import shutil
 import tempfile
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import psutil
 from autograder import ROOT
 from autograder.grading import cgroup, walls, watch
 from autograder.grading.faults import KernelGone, MachineFault
-from autograder.grading.kernels import START, Kernel
+from autograder.grading.kernels import START, Kernel, remove
 from autograder.grading.limits import Limits
 
 PREFIX = f"grading-{os.getpid()}-"
@@ -35,12 +35,13 @@ class Room:
 
     def __init__(self, limits: Limits, fresh: bool = False):
         self.limits, self.fresh, self.user = limits, fresh, walls.new_user()
-        self.kernel = self._watch = self._group = None
+        self._files, self._end = {}, time.monotonic() + START
+        self.kernel = self._watch = self._group = self._place = None
         try:
-            self._place = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
-            self.folder = Path(self._place.name) / "home"
+            self._place = Path(tempfile.mkdtemp(prefix=PREFIX))
+            self.folder = self._place / "home"
             self.folder.mkdir()
-            os.chmod(self._place.name, 0o711)
+            self._place.chmod(0o711)
             self._start()
         except OSError as error:
             self.close()
@@ -49,21 +50,28 @@ class Room:
             self.close()
             raise
 
-    def _start(self) -> None:
+    def _start(self, seconds: float = START) -> None:
+        end = time.monotonic() + seconds
         with contextlib.suppress(OSError):
             self._group = cgroup.Group(self.limits.memory) if self.limits.walls and cgroup.available() else None
-        self.kernel = Kernel(self.folder, self._wrap if self.limits.walls else None, self._why_ended)
+        in_time = (seconds,) if seconds < START else ()
+        self.kernel = Kernel(self._place, self._wrap, self._why_ended, *in_time)
         try:
             self.kernel.learn_border()
-            ran = self.kernel.run(f"import {self.limits.preload}", timeout=START, silent=True)
+            home = walls.HOME if self.limits.walls else str(self.folder)
+            prepare = f"import {self.limits.preload}\n__import__('os').chdir({home!r})"  # the home's modules come last
+            ran = self.kernel.run(prepare, timeout=max(1, end - time.monotonic()), silent=True)
         except KernelGone as gone:
             raise MachineFault(f"a kernel did not start: {gone}") from gone
         if ran.error:
             raise MachineFault(f"a kernel could not import {self.limits.preload}: {': '.join(ran.error)[:300]}")
-        self._watch = watch.Watch(self.kernel.pid(), self.folder, self.limits, self._group is not None)
 
-    def _wrap(self, command: list[str], runtime: Path) -> list[str]:
-        command = walls.walled(command, self.folder, runtime, self.limits, self.user, self.fresh)
+    def _wrap(self, command: list[str], kernel: Kernel) -> list[str]:
+        places = self.folder, kernel.runtime  # where its processes may write to the disk
+        self._watch = watch.Watch(kernel.pid, places, self.limits, self._group is not None)
+        if not self.limits.walls:
+            return command
+        command = walls.walled(command, *places, self.limits, self.user, self.fresh)
         return self._group.command(command) if self._group else command
 
     def _why_ended(self) -> str:
@@ -73,22 +81,28 @@ class Room:
 
     def move_in(self, files: dict[str, bytes]) -> None:
         """Put the submission's files into the home; from now on the learner's code may run. Raises OSError."""
-        for name, data in files.items():
+        self._files = files
+        self._unpack()
+        watch.last_in_line(self.kernel.pid())
+        self._end = time.monotonic() + self.limits.total_timeout
+
+    def _unpack(self) -> None:
+        for name, data in self._files.items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         if self.user is not None:
             walls.give_to(self.user, self.folder)
-        watch.last_in_line(self.kernel.pid())
 
     def again(self) -> None:
         """A new kernel in the same home, for one that ended; KernelGone where the home keeps it from starting."""
         self._stop()
         try:
-            self._start()
-        except MachineFault as fault:
+            self._start(min(START, max(1, self._end - time.monotonic())))
+        except (MachineFault, OSError) as fault:
+            why = self._why_ended() or str(fault)
             Room(self.limits).close()  # the machine is able to: then it is what lies in the home
-            raise KernelGone(f"it cannot be started again: {fault}") from fault
+            raise KernelGone(f"it cannot be started again: {why}") from fault
         watch.last_in_line(self.kernel.pid())
 
     def _stop(self) -> None:
@@ -102,8 +116,8 @@ class Room:
 
     def close(self) -> None:
         self._stop()
-        if hasattr(self, "_place"):
-            self._place.cleanup()
+        if self._place:
+            remove(self._place)
 
 
 def _test_kernel() -> Kernel:
@@ -186,7 +200,7 @@ def sweep() -> None:
         number = path.name.split("-")[1]
         with contextlib.suppress(OSError):
             if number.isdigit() and not psutil.pid_exists(int(number)) and path.stat().st_uid in (os.getuid(), 0):
-                shutil.rmtree(path, ignore_errors=True)
+                remove(path)
 
 
 ahead = Ahead()

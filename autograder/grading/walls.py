@@ -59,6 +59,7 @@ def walled(
 ) -> list[str]:
     """`command` in a sandbox: no network, a read-only system, a home and /tmp of its own.
 
+    It starts outside the home, where no file is in the way of a module that Python imports.
     folder: becomes the home, the one place it may write to besides /tmp. runtime: holds the kernel's sockets.
     user: whom it runs as, where this process is root: inside, the command gives up its rights (setpriv), for the kernel
     does not limit root's processes. fresh: without the course's library, its weights and the text it was tested on.
@@ -80,11 +81,12 @@ def walled(
         wall += ["--ro-bind", path, path]
     hidden = [str(ROOT), *limits.hidden, *(_judges() if fresh else ())]
     wall += _masks(system, hidden)
-    wall += ["--bind", str(folder), HOME, "--bind", str(runtime), str(runtime), "--chdir", HOME]
+    wall += ["--bind", str(folder), HOME, "--bind", str(runtime), str(runtime), "--chdir", "/"]
     inside = ["prlimit", "--core=0", f"--data={limits.memory}", f"--nproc={limits.processes}"]
     inside += [f"--fsize={limits.file_size}", f"--cpu={int(limits.total_timeout) + 60}"]  # the clock is the rule
     if user is not None:
-        give_to(user, folder, runtime)
+        os.chown(folder, user, user)  # what lies in it is the learner's already
+        give_to(user, runtime)
         wall += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         inside += [
             "setpriv",

@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -12,30 +13,36 @@ from autograder.grading.limits import Limits
 
 PERIOD = 0.25  # seconds between two looks
 FILES = 100_000  # files and folders of one home
+EMPTIED = ", which is emptied but for what was handed in"  # see Room.again
+LONGEST = 3500  # characters of a path; 4,096 is the most that the system takes
 
 
 class Watch:
-    """A thread that looks at the processes below `pid` and at the files in `folder` until it is told to stop.
+    """A thread that looks at the processes below one and at the files in `folders` until it is told to stop.
 
-    counts_memory: whether memory is bounded otherwise, by a cgroup. `why` says what was too much, once it ended them.
+    pid: says which process, once it is there. counts_memory: whether memory is bounded otherwise, by a cgroup.
+    `why` says what was too much, once it ended them.
     """
 
-    def __init__(self, pid: int | None, folder: Path, limits: Limits, counts_memory: bool):
+    def __init__(self, pid: Callable[[], int | None], folders: Sequence[Path], limits: Limits, counts_memory: bool):
         self.why = ""
-        self._checks: list[Callable[[], str]] = [lambda: _too_many_bytes(folder, limits.disk)]
-        if pid and not counts_memory:
-            self._checks += [lambda: _too_much_memory(pid, limits.memory), lambda: _full_tmpfs(pid, limits.disk)]
+        self._checks: list[Callable[[int], str]] = [lambda pid: too_full(folders, limits.disk, pid)]
+        if not counts_memory:
+            self._checks.append(lambda pid: _too_much_memory(pid, limits.memory))
+            self._checks.append(lambda pid: _full_tmpfs(pid, limits.disk))
         self._pid, self._stop = pid, threading.Event()
         self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
         self._thread.start()
 
     def _look(self) -> None:
         while not self._stop.wait(PERIOD):
+            if not (pid := self._pid()):
+                continue
             for check in self._checks:
                 with contextlib.suppress(psutil.Error, OSError):
-                    if why := check():
+                    if why := check(pid):
                         self.why = why
-                        end(self._pid)
+                        end(pid)
                         return
 
     def stop(self) -> None:
@@ -45,46 +52,74 @@ class Watch:
 
 def end(pid: int | None) -> None:
     """End a process and all it started, at once."""
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for one in (*process.children(recursive=True), process):
-            with contextlib.suppress(psutil.Error):
-                one.kill()
+    for one in reversed(_processes(pid)):
+        with contextlib.suppress(psutil.Error):
+            one.kill()
 
 
 def last_in_line(pid: int | None) -> None:
     """From now on a process and what it starts get the processor after the grader's own work."""
-    with contextlib.suppress(psutil.Error, OSError):
-        process = psutil.Process(pid)
-        for one in (process, *process.children(recursive=True)):
+    for one in _processes(pid):
+        with contextlib.suppress(psutil.Error, OSError):
             one.nice(10)
 
 
 def _too_much_memory(pid: int, most: int) -> str:
     """Shared memory counts once, however many processes share it."""
-    process = psutil.Process(pid)
     used = 0
-    for one in (process, *process.children(recursive=True)):
-        with contextlib.suppress(psutil.Error):
-            info = one.memory_full_info()
-            used += getattr(info, "pss", info.rss) + getattr(info, "swap", 0)
+    for one in _processes(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            try:
+                info = one.memory_full_info()
+                used += getattr(info, "pss", info.rss) + getattr(info, "swap", 0)
+            except psutil.AccessDenied:
+                used += one.memory_info().rss
     return f"it used more than {most >> 20:,} MiB of memory" if used > most else ""
 
 
-def _too_many_bytes(folder: Path, most: int) -> str:
-    used = entries = 0
-    folders = [str(folder)]
+def too_full(folders: Sequence[Path], most: int, pid: int | None = None) -> str:
+    """Why the folders hold too much, or "". pid: files that were deleted and that its processes hold open count too."""
+    devices, folders = {os.stat(folder).st_dev for folder in folders}, [str(folder) for folder in folders]
+    used, entries = _unnamed_bytes(pid, devices), 0
     while folders:
-        with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(folders.pop()) as inside:
-            for entry in inside:
-                entries += 1
-                if entries > FILES:
-                    return f"it made more than {FILES:,} files"
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                else:
-                    used += entry.stat(follow_symlinks=False).st_blocks * 512
-    return f"it wrote more than {most >> 20:,} MiB into its folder" if used > most else ""
+        try:
+            with os.scandir(folders.pop()) as inside:
+                for entry in inside:
+                    entries += 1
+                    if entries > FILES:
+                        return f"it made more than {FILES:,} files in its folder{EMPTIED}"
+                    if len(entry.path) > LONGEST:
+                        return f"it made folders deeper than a path can name in its folder{EMPTIED}"
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        used += entry.stat(follow_symlinks=False).st_blocks * 512
+        except PermissionError:
+            return f"it closed a part of its folder{EMPTIED}"
+        except OSError:  # it was there a moment ago
+            continue
+    return f"it wrote more than {most >> 20:,} MiB into its folder{EMPTIED}" if used > most else ""
+
+
+def _unnamed_bytes(pid: int | None, devices: set[int]) -> int:
+    """Bytes on these devices of files without a name that the processes hold open."""
+    found = {}
+    for process in _processes(pid):
+        with contextlib.suppress(OSError), os.scandir(f"/proc/{process.pid}/fd") as inside:
+            for link in inside:
+                with contextlib.suppress(OSError):
+                    about = os.stat(link.path)
+                    if about.st_nlink == 0 and stat.S_ISREG(about.st_mode) and about.st_dev in devices:
+                        found[about.st_dev, about.st_ino] = about.st_blocks * 512
+    return sum(found.values())
+
+
+def _processes(pid: int | None) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)] if pid else []
+    except psutil.Error:
+        return []
 
 
 def _full_tmpfs(pid: int, most: int) -> str:

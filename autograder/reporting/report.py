@@ -12,7 +12,7 @@ def feedback(only: list[str]) -> None:
     ready(only)
     for chapter in only:
         if any(ROOT.glob(f"autograded/*/{chapter}")):
-            build.run_nbgrader("generate_feedback", chapter, "--force")
+            build.run_nbgrader("generate_feedback", chapter)
             print(f"wrote feedback/*/{chapter}/{chapter}.html")
 
 

@@ -12,6 +12,7 @@
 # folder, and a port and an abstract socket where somebody listens. The first cell runs before each of them.
 
 # %% tools="what many attacks need: the kernel's own sockets, replies that nobody made, data that are too deep"
+import json
 import sys
 
 from ipykernel.kernelapp import IPKernelApp
@@ -19,6 +20,7 @@ from ipykernel.kernelapp import IPKernelApp
 sys.setrecursionlimit(20_000)
 kernel = get_ipython().kernel
 connection_file = IPKernelApp.instance().abs_connection_file
+to_json = json.dumps
 deep = []
 for _ in range(850):
     deep = [deep]
@@ -27,6 +29,7 @@ for _ in range(850):
 def send(kind, content, parent=None, shell=False):
     parent = parent or kernel.get_parent("shell")
     socket = kernel.shell_stream if shell else kernel.iopub_socket
+    content = to_json(content).encode()
     kernel.session.send(socket, kind, content, parent=parent, ident=kernel._parent_ident["shell"] if shell else b"x")
 
 
@@ -907,7 +910,7 @@ import mmap
 shared = mmap.mmap(-1, 3 * 2**30)
 for i in range(0, 3 * 2**30, 4096):
     shared[i] = 1
-print("SEEN")
+print("SE" "EN")
 
 # %% attack="memory in many processes"
 import os
@@ -938,7 +941,7 @@ for k in range(100):
     with open(f"{folder}/x{k}", "wb") as file:
         for _ in range(30):
             file.write(bytes(1_000_000))
-print("SEEN")
+print("SE" "EN")
 
 # %% attack="files without a name are filled"
 import os
@@ -953,12 +956,12 @@ for k in range(100):
 import time
 
 time.sleep(2)
-print("SEEN")
+print("SE" "EN")
 
 # %% attack="200,000 empty files"
 for i in range(200_000):
     open(f"file{i}", "w").close()
-print("SEEN")
+print("SE" "EN")
 
 # %% attack="a folder 5,000 levels deep"
 import os
@@ -978,7 +981,7 @@ for k in range(100):
     with open(f"x{k}", "wb") as file:
         for _ in range(30):
             file.write(bytes(1_000_000))
-print("SEEN")
+print("SE" "EN")
 
 # %% attack="a sparse file of a terabyte"
 try:
