@@ -124,5 +124,5 @@ def listed(account: str, state: str) -> set[str]:
         if line.startswith("  ") and not line.startswith("   "):
             inside = line[2:20].strip() == state
         elif inside and line.startswith("      "):
-            names |= {name.strip() for name in line.split(": ")[0].split(", ")}
+            names |= {name.strip(" ,") for name in line.split(": ")[0].split(", ")}
     return {name for name in names if name}

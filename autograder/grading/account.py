@@ -66,8 +66,7 @@ class Account:
                 lines.append(f"  {name:<17} {len(found):4}" + f"   ({means})" * bool(means))
                 silent = [student for student, why in found.items() if not why]
                 if silent:
-                    names = ", ".join(map(shown, sorted(silent)))
-                    lines += textwrap.wrap(names, 120, initial_indent=" " * 6, subsequent_indent=" " * 6)
+                    lines += _wrapped([shown(student) for student in sorted(silent)])
                 lines += [f"      {shown(student)}: {shown(why, 400)}" for student, why in sorted(found.items()) if why]
         return "\n".join(lines)
 
@@ -78,6 +77,13 @@ class Account:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{self.chapter}_account.txt").write_text(f"{text}\n", "utf-8")
+
+
+def _wrapped(names: list[str]) -> list[str]:
+    """The names in lines; each stays in one piece."""
+    whole = ", ".join(name.replace(" ", "\0") for name in names)
+    wrap = textwrap.TextWrapper(114, break_on_hyphens=False, break_long_words=False)
+    return [f"      {line}".replace("\0", " ") for line in wrap.wrap(whole)]
 
 
 def shown(text, most: int = 80) -> str:

@@ -76,10 +76,11 @@ class Batch:
         todo = self._todo()
         with self._ready_to_be_ended(), self._progress(len(todo)) as step:
             try:
-                self._prepare()
-                for student, folder in todo.items():
-                    self._grade_safely(student, folder)
-                    step()
+                with self.recorder.alone():
+                    self._prepare()
+                    for student, folder in todo.items():
+                        self._grade_safely(student, folder)
+                        step()
             except MachineFault as fault:
                 self._nobody(todo, fault)
             finally:

@@ -5,8 +5,10 @@ in it that says it is done. Whatever ends in between, the next run finds no mark
 """
 
 import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from nbconvert.exporters import NotebookExporter
@@ -14,6 +16,7 @@ from nbformat import NotebookNode
 from nbgrader.utils import find_all_files, rmtree
 
 from autograder.grading import gradebook
+from autograder.grading.faults import MachineFault
 from autograder.grading.submission import MARK, Submission
 
 ASIDE = ".being-graded"  # in autograded/: nbgrader's patterns pass over it
@@ -30,6 +33,21 @@ class Recorder:
 
     def place(self, student: str) -> Path:
         return Path(self.course.format_path(self.course.autograded_directory, student, self.chapter))
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else records meanwhile; raises MachineFault where somebody does. The lock ends with its process."""
+        try:
+            (self.root / ASIDE).mkdir(parents=True, exist_ok=True)
+            lock = (self.root / ASIDE / "lock").open("w")
+        except OSError as why:
+            raise MachineFault(f"nothing can be written into {self.root}: {why.strerror}") from why
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as why:
+                raise MachineFault("another nbgrader autograde is at work in this course: wait for its end") from why
+            yield
 
     def record(self, submission: Submission, nb: NotebookNode, mark: dict) -> list[str]:
         """mark: what the mark is to hold. Returns the cells with a person's points that should be looked at again."""

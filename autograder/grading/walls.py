@@ -13,6 +13,7 @@ from pathlib import Path
 import course
 from autograder import ROOT
 from autograder.grading.limits import Limits
+from autograder.grading.outputs import printable
 
 HOME = "/home/learner"
 INSTALL = "sudo apt-get install bubblewrap"
@@ -32,7 +33,7 @@ def installed() -> bool:
     return shutil.which("bwrap") is not None
 
 
-def refused() -> str:
+def refused(timeout: float = 60) -> str:
     """Why walls cannot be made here, in bubblewrap's own words, found out by making some; "" where they can."""
     with tempfile.TemporaryDirectory(prefix="walls-") as place:
         home, runtime = Path(place, "home"), Path(place, "runtime")
@@ -40,13 +41,17 @@ def refused() -> str:
         runtime.mkdir()
         command = walled([sys.executable, "-I", "-c", "print('inside')"], home, runtime, Limits(), new_user())
         try:
-            done = subprocess.run(command, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
-        except (OSError, subprocess.TimeoutExpired) as error:
+            done = subprocess.run(command, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired:
+            return f"bwrap timed out: it was not ready in {timeout:g} s"
+        except OSError as error:
             return str(error)
     if done.returncode == 0 and done.stdout.strip() == b"inside":
         return ""
-    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return said[-1][:300] if said else f"exit code {done.returncode}"
+    said = printable((done.stderr or done.stdout).decode("utf-8", "replace")).strip().splitlines()
+    if said:
+        return said[-1][:300]
+    return f"exit code {done.returncode}" if done.returncode else "it ran and said nothing"
 
 
 def new_user() -> int | None:
@@ -171,6 +176,6 @@ def _judges() -> list[str]:
 def _sizes() -> bool:
     """Does this bubblewrap bound a tmpfs? Where it does not, the watcher does."""
     try:
-        return "--size" in subprocess.run(["bwrap", "--help"], capture_output=True, text=True, timeout=10).stdout
+        return b"--size" in subprocess.run(["bwrap", "--help"], capture_output=True, timeout=10).stdout
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -116,6 +116,15 @@ def test_no_reason_breaks_the_account(why, tmp_path):
     assert shown(why).isprintable()
 
 
+def test_every_name_stays_in_one_piece():
+    account = Account(CHAPTER)
+    names = {f"student-{number} of-the class" for number in range(300)}
+    for name in names:
+        account.is_("graded", name)
+    assert listed(account.text(), "graded") == names
+    assert max(map(len, account.text().splitlines())) <= 120
+
+
 def test_exit_codes_say_whether_somebody_needs_a_look(small_course):
     small_course.write_config()
 

@@ -1,4 +1,4 @@
-"""No attack earns a point it did not deserve, reads or changes anything outside, or costs anybody else a grade (law 6)."""
+"""No attack earns a point it did not deserve, reads or changes anything outside, or costs anybody a grade (law 6)."""
 
 import itertools
 import json
