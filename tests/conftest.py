@@ -26,7 +26,10 @@ from autograder.authoring import bank, chapters
 CHAPTERS = chapters.names()
 
 #: The files that take longest, in the order in which the two processes should take them up.
-LONG = ("test_bank", "test_chapters_run", "test_browser", "test_colab", "test_batch", "test_attacks", "test_nbgrader")
+LONG = (
+    *("test_bank", "test_batch", "test_attacks", "test_faults", "test_cut_off", "test_chapters_run", "test_browser"),
+    *("test_colab", "test_unusual", "test_limits", "test_account", "test_nbgrader"),
+)
 
 
 def pytest_collection_modifyitems(items):

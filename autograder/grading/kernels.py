@@ -147,6 +147,8 @@ class Kernel:
                 else:
                     with contextlib.suppress(Exception):  # what cannot be shown is nobody's output
                         outputs.add(kind, content)
+        if not answer and _asks_to_leave(reply):
+            self._end("it ended its own process")
         return Ran(outputs.kept, _count(reply), _error(reply), interrupted)
 
     def _read(self, socket: zmq.Socket, sent: str) -> tuple[str, dict] | None:
@@ -240,6 +242,13 @@ def remove(folder: Path) -> None:
 def _count(reply: dict) -> int | None:
     count = reply.get("execution_count")
     return count if type(count) is int and 0 <= count < 2**31 else None
+
+
+def _asks_to_leave(reply: dict) -> bool:
+    """Did the code call `exit()`? Then the kernel leaves in a moment, whatever it is asked next."""
+    payload = reply.get("payload")
+    asked = [each for each in payload if isinstance(each, dict)] if isinstance(payload, list) else []
+    return any(each.get("source") == "ask_exit" and not each.get("keepkernel") for each in asked)
 
 
 def _error(reply: dict) -> tuple[str, str] | None:

@@ -9,11 +9,12 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
-from nbgrader.utils import find_all_files, rmtree
+from nbgrader.utils import rmtree
 
 from autograder.grading import gradebook
 from autograder.grading.faults import MachineFault
@@ -85,10 +86,15 @@ class Recorder:
 
     def masters(self) -> dict[str, bytes]:
         """The files beside the chapter's source: they stand in for those of the same name that were handed in."""
-        source = self.course.format_path(self.course.source_directory, ".", self.chapter)
-        keep = {os.path.join(source, name) for name in self.converter.exclude_overwriting.get(self.chapter, [])}
-        found = set(find_all_files(source, [*self.course.ignore, "*.ipynb"])) - keep
-        return {os.path.relpath(path, source): Path(path).read_bytes() for path in sorted(found)}
+        source = Path(self.course.format_path(self.course.source_directory, ".", self.chapter))
+        left_out = [*self.course.ignore, "*.ipynb"]
+        keep = set(self.converter.exclude_overwriting.get(self.chapter, []))
+        found = {str(path.relative_to(source)): path for path in sorted(source.rglob("*")) if path.is_file()}
+        return {
+            name: path.read_bytes()
+            for name, path in found.items()
+            if name not in keep and not any(fnmatch(part, one) for part in Path(name).parts for one in left_out)
+        }
 
     def _written(self, submission: Submission, nb: NotebookNode) -> Path:
         """A folder with all that autograded/STUDENT/CHAPTER is to hold, but for the mark."""

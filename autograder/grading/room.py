@@ -83,8 +83,13 @@ class Room:
         """Put the submission's files into the home; from now on the learner's code may run. Raises OSError."""
         self._files = files
         self._unpack()
-        watch.last_in_line(self.kernel.pid())
         self._end = time.monotonic() + self.limits.total_timeout
+        self.begin()
+
+    def begin(self) -> None:
+        """From now on somebody's code may run."""
+        self._watch.begin()
+        watch.last_in_line(self.kernel.pid())
 
     def _unpack(self) -> None:
         for name, data in self._files.items():
@@ -95,15 +100,19 @@ class Room:
             walls.give_to(self.user, self.folder)
 
     def again(self) -> None:
-        """A new kernel in the same home, for one that ended; KernelGone where the home keeps it from starting."""
+        """A new kernel in the same home, which is emptied where it was too full; raises KernelGone."""
         self._stop()
         try:
+            if watch.too_full([self.folder], self.limits.disk):
+                remove(self.folder)
+                self.folder.mkdir()
+                self._unpack()
             self._start(min(START, max(1, self._end - time.monotonic())))
         except (MachineFault, OSError) as fault:
             why = self._why_ended() or str(fault)
             Room(self.limits).close()  # the machine is able to: then it is what lies in the home
             raise KernelGone(f"it cannot be started again: {why}") from fault
-        watch.last_in_line(self.kernel.pid())
+        self.begin()
 
     def _stop(self) -> None:
         if self._watch:
@@ -154,6 +163,8 @@ class Ahead:
             with contextlib.suppress(MachineFault):  # made beside somebody's code: that may have been the reason
                 room = waiting.result()
         room = room or self._pool.submit(Room, limits, fresh).result()
+        if fresh:  # nobody moves in
+            room.begin()
         if next_too:
             self.begin(limits, fresh)
         return room

@@ -13,6 +13,7 @@ from autograder.grading.limits import Limits
 
 PERIOD = 0.25  # seconds between two looks
 FILES = 100_000  # files and folders of one home
+FLOOD = 2**30  # bytes of the grader's own memory that what a learner's process sends may take
 EMPTIED = ", which is emptied but for what was handed in"  # see Room.again
 LONGEST = 3500  # characters of a path; 4,096 is the most that the system takes
 
@@ -26,13 +27,23 @@ class Watch:
 
     def __init__(self, pid: Callable[[], int | None], folders: Sequence[Path], limits: Limits, counts_memory: bool):
         self.why = ""
-        self._checks: list[Callable[[int], str]] = [lambda pid: too_full(folders, limits.disk, pid)]
+        self._before: int | None = None
+        self._checks: list[Callable[[int], str]] = [self._flooded, lambda pid: too_full(folders, limits.disk, pid)]
         if not counts_memory:
             self._checks.append(lambda pid: _too_much_memory(pid, limits.memory))
             self._checks.append(lambda pid: _full_tmpfs(pid, limits.disk))
         self._pid, self._stop = pid, threading.Event()
         self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
         self._thread.start()
+
+    def begin(self) -> None:
+        """From now on somebody's code runs: what this process receives from it is bounded too."""
+        self._before = _own_memory()
+
+    def _flooded(self, pid: int) -> str:
+        """A message that never ends is kept by the sockets' own thread, which has no bound for it."""
+        flooded = self._before is not None and _own_memory() > self._before + FLOOD
+        return "it sent more than anybody can read" if flooded else ""
 
     def _look(self) -> None:
         while not self._stop.wait(PERIOD):
@@ -112,6 +123,11 @@ def _unnamed_bytes(pid: int | None, devices: set[int]) -> int:
                     if about.st_nlink == 0 and stat.S_ISREG(about.st_mode) and about.st_dev in devices:
                         found[about.st_dev, about.st_ino] = about.st_blocks * 512
     return sum(found.values())
+
+
+def _own_memory() -> int:
+    """Bytes of memory that this process, the grader's, takes."""
+    return psutil.Process().memory_info().rss
 
 
 def _processes(pid: int | None) -> list[psutil.Process]:

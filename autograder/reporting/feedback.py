@@ -21,13 +21,15 @@ class FeedbackPage(HTMLExporter):
     """Renders what `Outcomes` gathered, with feedback_page/index.html.j2; generate_feedback's exporter.
 
     nbgrader makes it once a command, when it has listed what was autograded. Only what was graded to its end gets a
-    page, and whoever has a name that nbgrader's patterns cannot see gets one, too.
+    page, and whoever has a name that nbgrader's patterns cannot see gets one, too. Nothing but the page goes into
+    feedback/: nbgrader would copy what lies beside the notebook, and with such a name the notebook with the hidden tests.
     """
 
     def __init__(self, parent=None, **options):
         super().__init__(parent=parent, **options)
         if isinstance(parent, GenerateFeedback):
             parent.assignments = _graded(parent.coursedir)
+            parent.init_assignment = lambda assignment, student: None
 
 
 def _graded(course) -> dict[str, list[str]]:

@@ -80,6 +80,7 @@ def test_names_that_nbgraders_patterns_cannot_see_are_listed_and_get_a_page(odd_
     course.feedback()
     for student in GRADED:
         assert "2 of 2 points" in " ".join(course.page(student).split())
+        assert os.listdir(course.root / "feedback" / student / CHAPTER) == [f"{CHAPTER}.html"]
 
 
 def test_metadata_of_a_submission_say_nothing(odd_class):

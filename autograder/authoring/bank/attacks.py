@@ -725,7 +725,7 @@ part = bytes(60_000_000)
 socket = getattr(kernel.iopub_socket, "io_thread", kernel.iopub_socket)
 socket = getattr(socket, "socket", socket)
 for _ in range(3):
-    socket.send_multipart([part] * 60, copy=False)
+    socket.send_multipart([part] * 600, copy=False)
 
 # %% attack="questions to the person at the keyboard"
 for _ in range(100):
@@ -910,7 +910,7 @@ import mmap
 shared = mmap.mmap(-1, 3 * 2**30)
 for i in range(0, 3 * 2**30, 4096):
     shared[i] = 1
-print("SE" "EN")
+print("SEEN")
 
 # %% attack="memory in many processes"
 import os
@@ -941,7 +941,7 @@ for k in range(100):
     with open(f"{folder}/x{k}", "wb") as file:
         for _ in range(30):
             file.write(bytes(1_000_000))
-print("SE" "EN")
+print("SEEN")
 
 # %% attack="files without a name are filled"
 import os
@@ -956,12 +956,12 @@ for k in range(100):
 import time
 
 time.sleep(2)
-print("SE" "EN")
+print("SEEN")
 
 # %% attack="200,000 empty files"
 for i in range(200_000):
     open(f"file{i}", "w").close()
-print("SE" "EN")
+print("SEEN")
 
 # %% attack="a folder 5,000 levels deep"
 import os
@@ -981,7 +981,7 @@ for k in range(100):
     with open(f"x{k}", "wb") as file:
         for _ in range(30):
             file.write(bytes(1_000_000))
-print("SE" "EN")
+print("SEEN")
 
 # %% attack="a sparse file of a terabyte"
 try:
