@@ -7,7 +7,10 @@ import secrets
 import time
 from pathlib import Path
 
+import psutil
+
 ROOT = Path("/sys/fs/cgroup")
+ended_by_groups = 0  # processes that this process's groups, now closed, have ended
 
 
 class Group:
@@ -29,16 +32,18 @@ class Group:
     def command(self, command: list[str]) -> list[str]:
         return ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(self.path), *command]
 
-    def was_full(self) -> bool:
-        """Did the kernel end one of its processes because the group had no memory left?"""
+    def ended(self) -> int:
+        """How many of its processes the kernel ended because the group had no memory left."""
         with contextlib.suppress(OSError, ValueError):
             for line in (self.path / self.names[2]).read_text().splitlines():
                 name, _, number = line.partition(" ")
                 if name == "oom_kill":
-                    return int(number) > 0
-        return False
+                    return int(number)
+        return 0
 
     def close(self) -> None:
+        global ended_by_groups
+        ended_by_groups += self.ended()
         for _ in range(20):  # its last process may still be on its way out
             try:
                 self.path.rmdir()
@@ -48,6 +53,16 @@ class Group:
                 time.sleep(0.05)
             else:
                 return
+
+
+def sweep() -> None:
+    """Remove the groups that graders which were killed left behind; one that still holds a process stays."""
+    with contextlib.suppress(OSError):
+        for path in _place()[0].glob("grading-*-*"):
+            number = path.name.split("-")[1]
+            with contextlib.suppress(OSError):
+                if number.isdigit() and not psutil.pid_exists(int(number)):
+                    path.rmdir()
 
 
 @functools.cache

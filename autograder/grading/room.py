@@ -75,7 +75,7 @@ class Room:
         return self._group.command(command) if self._group else command
 
     def _why_ended(self) -> str:
-        if self._group and self._group.was_full():
+        if self._group and self._group.ended():
             return f"it used more than {self.limits.memory >> 20:,} MiB of memory"
         return self._watch.why if self._watch else ""
 
@@ -207,6 +207,7 @@ def _close(future: Future | None) -> None:
 
 def sweep() -> None:
     """Remove what graders that were killed left in the folder for temporary files."""
+    cgroup.sweep()
     for path in Path(tempfile.gettempdir()).glob("grading-*-*"):
         number = path.name.split("-")[1]
         with contextlib.suppress(OSError):

@@ -87,9 +87,9 @@ class _Session:
         """Seconds until `most` are over or the notebook's time is."""
         return max(0.0, min(most, self._end - time.monotonic()))
 
-    def _grace(self) -> float:
-        """Near the end there is no time to wait for somebody to heed an interrupt."""
-        return GRACE if self._left(2 * GRACE) == 2 * GRACE else 0
+    def _grace(self, seconds: float) -> float:
+        """Seconds to heed an interrupt after `seconds`: near the end of the notebook's time there are none."""
+        return max(0.0, self._left(seconds + GRACE) - seconds)
 
     def _say(self, why: str) -> None:
         if why not in self._stopped:
@@ -101,7 +101,7 @@ class _Session:
         if not self._gone and seconds:
             self._imports += imports(code)
             try:
-                ran = self._room.kernel.run(code, seconds, most=self.limits.output_size, grace=self._grace())
+                ran = self._room.kernel.run(code, seconds, most=self.limits.output_size, grace=self._grace(seconds))
             except KernelGone as gone:
                 return [error("ProcessGone", self._start_again(gone))], None
             if ran.error and not any(output.output_type == "error" for output in ran.outputs):
@@ -132,13 +132,24 @@ class _Session:
             if self._restarts > self.limits.restarts:
                 raise KernelGone(f"it had to be started more than {self.limits.restarts} times")
             self._room.again()
-            self._room.kernel.run(_each(self._imports), max(1, self._left(self.limits.cell_timeout)), silent=True)
+            imported = self._import_again()
         except KernelGone as again:
             self._gone = f"{why}. {str(again)[:1].upper()}{str(again)[1:]}, so nothing was run after that"
             self._say(self._gone)
             return self._gone
         self._say(f"{why}. It was started again; what had been defined before was gone")
-        return f"{why}. It was started again: what was defined before, except imports, is gone"
+        but = ", except imports, is gone" if imported else " is gone, and the imports could not be repeated"
+        return f"{why}. It was started again: what was defined before{but}"
+
+    def _import_again(self) -> bool:
+        """Run the imports of the cells so far; where that ends the process, a new one goes on without them."""
+        seconds = max(1.0, self._left(self.limits.cell_timeout))
+        try:
+            self._room.kernel.run(_each(self._imports), seconds, silent=True, grace=self._grace(seconds))
+        except KernelGone:
+            self._imports = []
+            self._room.again()
+        return bool(self._imports)
 
     def _test(self, code: str) -> tuple[list, int | None]:
         """One test cell. A test kernel that ends by itself is the machine's; a second one tells."""
@@ -193,7 +204,7 @@ class _Session:
             reply = self._answer_afresh(request, seconds)
         else:
             try:
-                said, interrupted = self._room.kernel.ask(request, seconds, self._grace())
+                said, interrupted = self._room.kernel.ask(request, seconds, self._grace(seconds))
                 reply = guard.checked(said)
                 if interrupted:
                     self._interrupted()
@@ -207,7 +218,6 @@ class _Session:
         """The reply of a new kernel behind the same walls, with an empty home and nothing of the course."""
         room = ahead.room(self.limits, fresh=True)
         try:
-            watch.last_in_line(room.kernel.pid())
             return guard.checked(room.kernel.ask(request, seconds)[0])
         except KernelGone as gone:
             return _failed(f"the new process is gone: {gone}")

@@ -1,6 +1,7 @@
 """The walls around a learner's kernel: bubblewrap's command line, and the limits that the kernel starts with."""
 
 import functools
+import itertools
 import os
 import secrets
 import shutil
@@ -35,6 +36,8 @@ def installed() -> bool:
 
 def refused(timeout: float = 60) -> str:
     """Why walls cannot be made here, in bubblewrap's own words, found out by making some; "" where they can."""
+    if not installed():
+        return "bwrap is not installed"
     with tempfile.TemporaryDirectory(prefix="walls-") as place:
         home, runtime = Path(place, "home"), Path(place, "runtime")
         home.mkdir()
@@ -72,7 +75,8 @@ def walled(
     spaces = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     if user is None:
         spaces.append("--unshare-user")
-    wall = ["bwrap", *spaces, "--die-with-parent", "--new-session", "--clearenv"]
+    wall = ["env", "-i", f"PATH={os.environ.get('PATH', os.defpath)}"]  # bubblewrap's own is read through /proc/1
+    wall += ["bwrap", *spaces, "--die-with-parent", "--new-session", "--clearenv"]
     for name, value in _environment(fresh).items():
         wall += ["--setenv", name, value]
     wall += ["--proc", "/proc", "--dev", "/dev"]
@@ -85,8 +89,12 @@ def walled(
     for path in system:
         wall += ["--ro-bind", path, path]
     hidden = [str(ROOT), *limits.hidden, *(_judges() if fresh else ())]
-    wall += _masks(system, hidden)
+    masks = _masks(system, hidden)
+    wall += masks
     wall += ["--bind", str(folder), HOME, "--bind", str(runtime), str(runtime), "--chdir", "/"]
+    covers = [place for option, place in itertools.pairwise(masks) if option == "--tmpfs"]
+    for place in ("/", "/dev", *covers):  # made in memory, and nothing bounds them
+        wall += ["--remount-ro", place]
     inside = ["prlimit", "--core=0", f"--data={limits.memory}", f"--nproc={limits.processes}"]
     inside += [f"--fsize={limits.file_size}", f"--cpu={int(limits.total_timeout) + 60}"]  # the clock is the rule
     if user is not None:

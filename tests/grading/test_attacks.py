@@ -13,6 +13,7 @@ from nbgrader.utils import determine_grade
 from autograder import ROOT
 from autograder.authoring import bank
 from autograder.grading import execute, walls
+from autograder.grading import run as execute_notebook
 from autograder.grading.execute import TwoKernels
 from autograder.grading.faults import MachineFault
 from autograder.grading.limits import Limits
@@ -29,12 +30,18 @@ LIMITS = Limits(
     file_size=32 * 2**20,
     processes=128,
     output_size=2**18,
-    cell_timeout=3,
-    total_timeout=10,
+    cell_timeout=2.5,
+    total_timeout=9,
 )
 HONEST_AFTER = 5  # attacks; and after the last one
 
 _attacks = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch):
+    """An interrupt is to be heeded in one second."""
+    monkeypatch.setattr(execute_notebook, "GRACE", 1)
 
 
 @pytest.fixture

@@ -910,7 +910,7 @@ import mmap
 shared = mmap.mmap(-1, 3 * 2**30)
 for i in range(0, 3 * 2**30, 4096):
     shared[i] = 1
-print("SEEN")
+print("SE" + "EN")  # not as a traceback shows it
 
 # %% attack="memory in many processes"
 import os
@@ -941,7 +941,7 @@ for k in range(100):
     with open(f"{folder}/x{k}", "wb") as file:
         for _ in range(30):
             file.write(bytes(1_000_000))
-print("SEEN")
+print("SE" + "EN")  # not as a traceback shows it
 
 # %% attack="files without a name are filled"
 import os
@@ -956,12 +956,15 @@ for k in range(100):
 import time
 
 time.sleep(2)
-print("SEEN")
+print("SE" + "EN")  # not as a traceback shows it
 
 # %% attack="200,000 empty files"
+import time
+
 for i in range(200_000):
     open(f"file{i}", "w").close()
-print("SEEN")
+time.sleep(2)
+print("SE" + "EN")  # not as a traceback shows it
 
 # %% attack="a folder 5,000 levels deep"
 import os
@@ -981,7 +984,7 @@ for k in range(100):
     with open(f"x{k}", "wb") as file:
         for _ in range(30):
             file.write(bytes(1_000_000))
-print("SEEN")
+print("SE" + "EN")  # not as a traceback shows it
 
 # %% attack="a sparse file of a terabyte"
 try:
