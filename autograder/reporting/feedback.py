@@ -22,7 +22,7 @@ class FeedbackPage(HTMLExporter):
 
     nbgrader makes it once a command, when it has listed what was autograded. Only what was graded to its end gets a
     page, and whoever has a name that nbgrader's patterns cannot see gets one, too. Nothing but the page goes into
-    feedback/: nbgrader would copy what lies beside the notebook, and with such a name the notebook with the hidden tests.
+    feedback/: nbgrader would copy what lies beside the notebook, and with such a name the notebook with hidden tests.
     """
 
     def __init__(self, parent=None, **options):
