@@ -6,7 +6,6 @@ puts this loop in its place. What a submission goes through stays nbgrader's: it
 """
 
 import contextlib
-import fnmatch
 import logging
 import resource
 import signal
@@ -92,13 +91,8 @@ class Batch:
 
     def _todo(self) -> dict[str, Path]:
         """{student: folder} of those that hold a notebook; the others are accounted for at once."""
-        root, wanted, found = Path(self.course.root, self.course.submitted_directory), self.course.student_id, {}
-        exclude = set(filter(None, self.course.student_id_exclude.split(",")))
-        for path in sorted(root.iterdir() if root.is_dir() else ()):
-            name = path.name
-            if name in exclude or not (name == wanted or fnmatch.fnmatchcase(name, wanted)):
-                continue
-            folder = Path(self.course.format_path(self.course.submitted_directory, name, self.chapter))
+        found = {}
+        for name, path, folder in submission.folders(self.course, self.course.submitted_directory):
             if name.startswith(".") or not path.is_dir() or not _can_be_an_id(name):
                 self.account.is_("not a student's", name)
             elif not folder.is_dir():
@@ -243,13 +237,23 @@ class Batch:
         with contextlib.ExitStack() as stack:
             warnings.filterwarnings("ignore", category=SAWarning, module="nbgrader")
             bar = tqdm(total=total, desc=f"grading {self.chapter}", unit=" submissions", disable=None)
-            stack.callback(bar.close)
+            stack.callback(_unless_nobody_looks(bar.close))
             if self.by_hand:
                 stack.enter_context(logging_redirect_tqdm([self.log]))
                 for handler in self.log.handlers if Application.instance().log_level >= logging.INFO else ():
                     handler.setLevel(logging.WARNING)
                     handler.addFilter(lambda record: not str(record.msg).startswith("Attribute '%s' for cell"))
-            yield bar.update
+            yield _unless_nobody_looks(bar.update)
+
+
+def _unless_nobody_looks(action: Callable[[], object]) -> Callable[[], None]:
+    """`action`, or nothing where the terminal that it writes to is gone."""
+
+    def done() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            action()
+
+    return done
 
 
 def _leave(number: int, frame) -> None:

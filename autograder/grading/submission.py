@@ -1,9 +1,10 @@
 """What somebody handed in, as values, and the digest by which a later run knows whether it was graded already."""
 
+import fnmatch
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +60,17 @@ def read(student: str, folder: Path, most: int) -> Submission:
         del files["timestamp.txt"]
         notes.append("timestamp.txt: holds no time")
     return Submission(student, folder, notebooks, files, notes)
+
+
+def folders(course, directory: str) -> Iterator[tuple[str, Path, Path]]:
+    """(name, path, the folder for the chapter) of whoever lies in one of the course's directories and was asked for.
+
+    course: nbgrader's CourseDirectory. nbgrader's own patterns pass over names with [ ] * or ?.
+    """
+    root, wanted, exclude = Path(course.root, directory), course.student_id, course.student_id_exclude.split(",")
+    for path in sorted(root.iterdir() if root.is_dir() else ()):
+        if path.name not in exclude and (path.name == wanted or fnmatch.fnmatchcase(path.name, wanted)):
+            yield path.name, path, Path(course.format_path(directory, path.name, course.assignment_id))
 
 
 def graded_by(release: Path, tests: str, settings: Iterable) -> str:

@@ -1,8 +1,6 @@
 """The page a learner gets back: points and messages by exercise, their own code and errors, and no hidden test."""
 
-import fnmatch
 import re
-from pathlib import Path
 
 import nbformat
 from nbconvert.exporters import HTMLExporter
@@ -14,7 +12,7 @@ from pygments.formatters import HtmlFormatter
 from autograder.authoring import chapters
 from autograder.grading.execute import STOPPED
 from autograder.grading.mend import MENDED, UNREADABLE
-from autograder.grading.submission import mark_of
+from autograder.grading.submission import folders, mark_of
 
 
 class FeedbackPage(HTMLExporter):
@@ -34,15 +32,8 @@ class FeedbackPage(HTMLExporter):
 
 def _graded(course) -> dict[str, list[str]]:
     """{folder of a graded submission: its notebook} of those that generate_feedback was asked for."""
-    root, chapter, found = Path(course.root, course.autograded_directory), course.assignment_id, {}
-    exclude = set(filter(None, course.student_id_exclude.split(",")))
-    for path in sorted(root.iterdir() if root.is_dir() else ()):
-        name = path.name
-        if name not in exclude and (name == course.student_id or fnmatch.fnmatchcase(name, course.student_id)):
-            folder = Path(course.format_path(course.autograded_directory, name, chapter))
-            if mark_of(folder):
-                found[str(folder)] = [str(folder / f"{chapter}.ipynb")]
-    return found
+    graded = (folder for _, _, folder in folders(course, course.autograded_directory) if mark_of(folder))
+    return {str(folder): [str(folder / f"{course.assignment_id}.ipynb")] for folder in graded}
 
 
 class Outcomes(NbGraderPreprocessor):

@@ -10,9 +10,11 @@ import os
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 from pathlib import Path
@@ -463,6 +465,23 @@ TERMINALS = {
     "stdout not UTF-8": ("LC_ALL=C PYTHONUTF8=0 PYTHONIOENCODING=ascii {}", 0),
     "no file descriptors left": ("prlimit --nofile=60:60 {}", 1),
 }
+
+
+def test_a_terminal_that_goes_away_while_the_class_is_graded_decides_nothing(small_course):
+    small_course.write_config()
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    command = ["bash", "-c", f"trap '' HUP; exec {sys.executable} -m nbgrader autograde {CHAPTER}"]
+    terminal = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True}
+    started = subprocess.Popen(command, cwd=small_course.root, **terminal)
+    os.close(theirs)
+    while b"grading" not in os.read(ours, 10_000):  # the bar
+        pass
+    os.close(ours)
+    started.wait(timeout=120)
+    assert small_course.scores() == dict.fromkeys(EVERYBODY, small_course.most)
+    account = (small_course.root / "autograded" / f"{CHAPTER}_account.txt").read_text("utf-8")
+    assert listed(account, "graded") == EVERYBODY
 
 
 @pytest.mark.parametrize("kind", TERMINALS)
