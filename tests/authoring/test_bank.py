@@ -87,7 +87,7 @@ def test_every_answer_of_the_bank_gets_the_same_points_in_two_kernels(chapter, e
     for index, cell in enumerate(cells):
         cell.id = f"cell-{index}"
     notebook = nbformat.v4.new_notebook(cells=cells)
-    TwoKernels(cell_timeout=30, total_timeout=600).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    TwoKernels(cell_timeout=30, total_timeout=3000).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
     graded = iter(cell for cell in notebook.cells if is_grade(cell))
     different = []
     for answer in answers:
