@@ -50,7 +50,7 @@ def batch(course_copy, nbgrader):
     wrong.mkdir(parents=True)
     (wrong / "answers.py").write_text("ex_1_1 = 1")
     said = nbgrader(
-        "autograde", CHAPTER, "--TwoKernels.cell_timeout=5", "--TwoKernels.preload=numpy", code=NEEDS_A_LOOK
+        "autograde", CHAPTER, "--TwoKernels.cell_timeout=20", "--TwoKernels.preload=numpy", code=NEEDS_A_LOOK
     )
     nbgrader("generate_feedback", CHAPTER)
     return course_copy, said
@@ -82,7 +82,7 @@ def test_the_summary_counts_and_names(batch):
     assert listed(said, "stopped") == {"endless", "gone"}
     assert not listed(said, "not graded")
     assert listed(said, "no notebook") == {"no-notebook"}
-    assert "endless: a cell or an answer was interrupted: it took longer than 5 s" in said
+    assert "endless: a cell or an answer was interrupted: it took longer than 20 s" in said
     assert "gone: the notebook's process ended: it ended its own process. It was started again" in said
 
 
