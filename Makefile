@@ -84,7 +84,7 @@ site: $(NAMES:%=.make/%.released)
 	@$(STEP) site $(CHAPTER)
 
 ## For developers.
-# Colab's versions, which tests/library/test_colab.py runs the chapters with.
+# Colab's versions, which tests/showing/test_colab.py runs the chapters with.
 .make/colab: .make/ready tests/colab.txt tests/colab.py
 	@echo "setting up Colab's versions in .make/colab-venv (a minute) ..."
 	@$(PY) tests/colab.py && touch $@
