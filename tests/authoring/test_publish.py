@@ -30,7 +30,7 @@ def test_badges_that_lead_nowhere_are_told_of(published, capsys):
 
 
 def test_nothing_else_is_there(published):
-    """tests/test_build.py proves that releases and library hold no solution; these are the same bytes."""
+    """tests/authoring/test_build.py proves that releases and library hold no solution; these are the same bytes."""
     names = {path.name for path in published.iterdir() if path.name != "docs"}
     assert names == {"course", "release", "pyproject.toml", "LICENSE", "LICENSE-TEXT", "README.md"}
     assert {path.suffix for path in published.glob("release/**/*") if path.is_file()} == {".ipynb"}

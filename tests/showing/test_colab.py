@@ -127,5 +127,5 @@ def test_live_figures_pass_their_tests_there(environment):
     environment = {name: value for name, value in environment.items() if name != "NBGRADER_EXECUTION"}
     options = ["--noconftest", "-p", "no:cacheprovider", "-W", "default"]
     assert "passed" in python(
-        "-m", "pytest", *options, "tests/test_live.py", "tests/test_alt.py", env=environment, cwd=ROOT
+        "-m", "pytest", *options, "tests/library/test_live.py", "tests/library/test_alt.py", env=environment, cwd=ROOT
     )
