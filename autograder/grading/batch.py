@@ -121,13 +121,12 @@ class Batch:
             ) from why
         except Exception as why:
             raise _as_fault(why) from why
-        if ids != {chapters.grade_id(cell) for cell in self.released.cells if utils.is_grade(cell)}:
+        if sorted(ids) != _tests_in(self.released):
             raise MachineFault(
                 f"release and gradebook hold different tests: nbgrader generate_assignment {self.chapter} --force"
             )
         self.limits = self.step.limits(self.execute and self.step.walls(), self._hidden())
-        self.masters = self.recorder.masters()
-        settings = (self.execute, self.limits._replace(hidden=()), sorted(self.masters.items()))
+        settings = (self.execute, self.limits._replace(hidden=()), sorted(self.recorder.masters.items()))
         self.graded_by = submission.graded_by(self.release, tests, settings)
 
     def _hidden(self) -> tuple[str, ...]:
@@ -167,7 +166,7 @@ class Batch:
         except mend.Unreadable as why:
             nb, notes["unreadable"] = mend.nothing(self.released, str(why)), [str(why)]
         nb = self._sanitized(nb, handed_in)
-        nb, notes["stopped"] = self._executed(nb, {**handed_in.files, **self.masters}, notes.get("unreadable"))
+        nb, notes["stopped"] = self._executed(nb, {**handed_in.files, **self.recorder.masters}, notes.get("unreadable"))
         nb.metadata = _with_notes(self.released.metadata, notes)
         by_hand = self.wait(lambda: self.recorder.record(handed_in, nb, {"digest": digest}))
         why = "; ".join(notes.get("unreadable", ()))
@@ -182,9 +181,7 @@ class Batch:
         """The notebook with the tests as the gradebook has them, hidden ones included; each graded cell once."""
         steps = self.converter.sanitize_preprocessors
         nb = self.wait(lambda: self.recorder.through(steps, nb, handed_in))
-        graded = sorted(chapters.grade_id(cell) for cell in nb.cells if utils.is_grade(cell))
-        wanted = sorted(chapters.grade_id(cell) for cell in self.released.cells if utils.is_grade(cell))
-        if graded != wanted:
+        if _tests_in(nb) != _tests_in(self.released):
             raise MachineFault("the mended notebook does not hold each test once: this is a fault of the grader")
         return nb
 
@@ -244,6 +241,11 @@ class Batch:
                     handler.setLevel(logging.WARNING)
                     handler.addFilter(lambda record: not str(record.msg).startswith("Attribute '%s' for cell"))
             yield _unless_nobody_looks(bar.update)
+
+
+def _tests_in(nb: NotebookNode) -> list[str]:
+    """The ids of a notebook's graded cells, sorted, each as often as it is there."""
+    return sorted(chapters.grade_id(cell) for cell in nb.cells if utils.is_grade(cell))
 
 
 def _unless_nobody_looks(action: Callable[[], object]) -> Callable[[], None]:

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path
 
 from nbconvert.exporters import NotebookExporter
@@ -84,6 +85,7 @@ class Recorder:
             nb, resources = step(parent=self.converter)(nb, resources)
         return nb
 
+    @cached_property
     def masters(self) -> dict[str, bytes]:
         """The files beside the chapter's source: they stand in for those of the same name that were handed in."""
         source = Path(self.course.format_path(self.course.source_directory, ".", self.chapter))
@@ -102,7 +104,7 @@ class Recorder:
         if aside.exists():
             rmtree(str(aside))
         aside.mkdir(parents=True)
-        for name, data in {**submission.files, **self.masters()}.items():
+        for name, data in {**submission.files, **self.masters}.items():
             path = aside / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
