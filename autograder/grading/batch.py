@@ -35,9 +35,10 @@ from autograder.grading.account import Account, say, shown
 from autograder.grading.execute import STOPPED, TwoKernels
 from autograder.grading.faults import MachineFault
 from autograder.grading.files import is_notebook
+from autograder.grading.forks import warmth
 from autograder.grading.outputs import error
 from autograder.grading.record import Recorder
-from autograder.grading.room import ahead, sweep
+from autograder.grading.room import sweep
 from autograder.grading.run import run
 
 #: Called with (chapter, the gradebook's address) when a command ends; each returns a line to print.
@@ -150,7 +151,6 @@ class Batch:
             self.account.is_(
                 "not graded", student, f"{fault}" + "; the grade of an earlier hand-in stands" * bool(stands)
             )
-            ahead.close()  # a kernel that was part of it must not be part of the next
 
     def _grade(self, student: str, folder: Path) -> None:
         handed_in = submission.read(student, folder, self.step.disk)
@@ -208,7 +208,7 @@ class Batch:
             self.account.is_("not graded", student, str(fault).splitlines()[0])
 
     def _close(self) -> None:
-        ahead.close()
+        warmth.close()
         self.account.close(self.recorder.root)
         for after in afterwards if self.account.rows["graded"] or self.account.rows["unreadable"] else ():
             with contextlib.suppress(Exception):  # a picture must not spoil a graded batch

@@ -29,7 +29,6 @@ import sys
 import time
 import types
 
-REPLY = "text/x-course-reply"  # the type of the message that carries a reply
 LIMIT = 64 * 2**20  # characters of one message
 DEPTH = 100  # levels of values within values
 ITEMS = 200_000  # values in one message
@@ -639,18 +638,6 @@ def serve(text: str, namespace: dict) -> str:
             return json.dumps({"error": describe(error)})
         except BaseException:
             return _SPEECHLESS
-
-
-def publish(text: str) -> None:
-    """`serve`, with the reply as a displayed message that the grader reads."""
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    reply = _SPEECHLESS
-    try:
-        reply = serve(text, shell.user_ns)
-    finally:  # an interrupt may come between
-        shell.display_pub.publish({REPLY: reply})
 
 
 def describe(error: BaseException) -> list:

@@ -1,35 +1,29 @@
-"""A kernel with one blocking method, `run`, and an end that cannot be refused.
+"""A kernel with two blocking methods, `run` and `ask`, and an end that cannot be refused.
 
-What a learner's kernel sends is read in one place, `_read`: bounded in size, depth, time and number, and whatever is
-no message is noise. How a run ended is told by the kernel's reply to that very request.
+What a learner's process sends is read in one place, `_understood`: bounded in size, depth, time and number, and
+whatever is no message is noise. How a run ended is told by the kernel's reply to that very request.
 """
 
+import codecs
 import contextlib
 import json
 import os
-import secrets
+import select
+import signal
+import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import DEVNULL
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-import zmq
-from jupyter_client import KernelManager
-
-from autograder.grading import border
 from autograder.grading.faults import KernelGone, MachineFault
+from autograder.grading.inside import HEAD, MOST
 from autograder.grading.outputs import Outputs, printable
 
-BORDER = Path(border.__file__).read_text("utf-8")
-MESSAGE = border.LIMIT + 2**20  # bytes of one message; more ends the connection
-WAITING = 10  # messages that wait on each socket until they are read
 PARTS = 2_000_000  # brackets and commas of one message: what parsing it may cost in memory
-LONG = 2**16  # characters of a request that stands in a cell's source, which IPython parses; others lie in a file
-START = 60  # seconds for a kernel to start
-IDLE = 5  # seconds for the last outputs to arrive after the reply
+READ = 2**20  # bytes that are read at once
 SIGKILLED = (-9, 137)
 
 
@@ -46,60 +40,81 @@ class Ran(NamedTuple):
     interrupted: bool
 
 
-class _Manager(KernelManager):
-    """A manager whose kernel may be started behind walls."""
+class Process(Protocol):
+    """Who runs a kernel: `forks.Cold` or `forks.Forked`."""
 
-    wrap: Callable[[list[str]], list[str]] = staticmethod(lambda command: command)
+    root: int  # of the processes that belong to it
+    pid: int  # the kernel's own
 
-    def format_kernel_cmd(self, extra_arguments=None):
-        return self.wrap(super().format_kernel_cmd(extra_arguments))
+    def ended(self) -> int | None:
+        """Its exit code, where it ended or does so in a moment."""
+
+    def close(self) -> None:
+        """End it at once, with all it started."""
+
+
+class Pipes:
+    """The grader's end of a kernel's socket, and what its processes write to their standard streams."""
+
+    def __init__(self):
+        self.end, self.other = socket.socketpair()
+        self.out, self.other_out = os.pipe()
+        self.err, self.other_err = os.pipe()
+        for each in (self.end, self.out, self.err):
+            os.set_blocking(each if isinstance(each, int) else each.fileno(), False)
+
+    @property
+    def others(self) -> list[int]:
+        """What the kernel gets: its socket, its standard output, its standard error."""
+        return [self.other.fileno(), self.other_out, self.other_err]
+
+    def handed_over(self) -> None:
+        self.other.close()
+        for each in (self.other_out, self.other_err):
+            with contextlib.suppress(OSError):
+                os.close(each)
+        self.other_out = self.other_err = -1
+
+    def close(self) -> None:
+        self.handed_over()
+        self.end.close()
+        for each in (self.out, self.err):
+            with contextlib.suppress(OSError):
+                os.close(each)
+        self.out = self.err = -1
 
 
 class Kernel:
-    """A Python kernel over IPC sockets in a folder of its own.
+    """A kernel that is ready. start: given its pipes, starts it. why_ended: says why, where somebody ended it.
 
-    wrap: changes the command that starts it, given the command and this kernel, whose `runtime` is that folder.
-    cwd: where it starts. why_ended: says why it ended, where somebody ended it. Raises MachineFault where it does not
-    start in `timeout` seconds.
+    Raises MachineFault where it is not ready in `timeout` seconds.
     """
 
-    def __init__(
-        self,
-        cwd: Path,
-        wrap: Callable[[list[str], "Kernel"], list[str]] | None = None,
-        why_ended: Callable[[], str] = lambda: "",
-        timeout: float = START,
-    ):
-        self.why_ended, self.start = why_ended, timeout
-        self.manager = self.client = self.context = self.runtime = said = None
+    def __init__(self, start: Callable[[Pipes], Process], timeout: float, why_ended: Callable[[], str] = lambda: ""):
+        self.why_ended, self._number = why_ended, 0
+        self._sending, self._received = b"", bytearray()
+        self.process, self.pipes = None, Pipes()
         try:
-            self.runtime = Path(tempfile.mkdtemp(prefix=f"grading-{os.getpid()}-"))
-            self.manager = _Manager(transport="ipc", connection_file=str(self.runtime / "kernel.json"))
-            if wrap:
-                self.manager.wrap = lambda command: wrap(command, self)
-            said = tempfile.TemporaryFile()  # noqa: SIM115 (bubblewrap's complaint; no name that a process could take)
-            self.manager.start_kernel(
-                cwd=str(cwd),
-                extra_arguments=["--HistoryManager.hist_file=:memory:"],
-                env=os.environ | {"NBGRADER_EXECUTION": "autograde"},
-                **{"stdin": DEVNULL, "stdout": DEVNULL, "stderr": said},
-            )
-            self.context = zmq.Context()
-            self.context.maxmsgsize, self.context.rcvhwm = MESSAGE, WAITING
-            self.client = self.manager.client(context=self.context)
-            self.client.start_channels()
-            self.client.wait_for_ready(timeout=timeout)
+            self.process = start(self.pipes)
+            self.pipes.handed_over()
+            self._exchange(None, timeout, 0, Outputs(0), lambda kind, content: kind == "ready")
+        except MachineFault:
+            self.close()
+            raise
         except Exception as error:  # whatever it is, it is not an answer's doing
             why = f"a kernel did not start: {str(error) or type(error).__name__}"
-            with contextlib.suppress(Exception):
-                said.seek(0)
-                lines = printable(said.read(100_000).decode("utf-8", "replace")).strip().splitlines()
-                why += f" ({lines[-1][:200]})" if lines else ""
+            lines = printable(getattr(error, "complaint", "") or self._complaint()).strip().splitlines()
             self.close()
-            raise MachineFault(why) from error
-        finally:
-            if said:
-                said.close()
+            raise MachineFault(why + (f" ({lines[-1][:200]})" if lines else "")) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _complaint(self) -> str:
+        """What stands on the standard error of what did not start."""
+        with contextlib.suppress(OSError):
+            return os.read(self.pipes.err, READ).decode("utf-8", "replace")
+        return ""
 
     def run(
         self,
@@ -112,122 +127,160 @@ class Kernel:
     ) -> Ran:
         """Run `code` for at most `timeout` seconds, whoever is waiting for whom.
 
-        most: bytes of output that are kept. answer: replies to the kernel's input requests. grace: seconds that the
-        code has to end when it is interrupted. Raises KernelGone when the kernel ends, or is ended as it took too long.
+        most: bytes of output that are kept. answer: replies to the questions of a test. grace: seconds that the code
+        has to end when it is interrupted. Raises KernelGone when the kernel ends, or is ended as it took too long.
         """
-        code = code.encode("utf-8", "replace").decode()  # half a character cannot be sent
-        sent = self.client.execute(code, silent=silent, store_history=not silent, allow_stdin=answer is not None)
-        outputs, reply, idle, interrupted = Outputs(most), None, False, False
-        end = time.monotonic() + timeout
-        channels = self.client.iopub_channel, self.client.shell_channel, self.client.stdin_channel
-        poller = zmq.Poller()
-        for channel in channels:
-            poller.register(channel.socket, zmq.POLLIN)
-        while not (idle and reply is not None):
-            if time.monotonic() > end:
-                if reply is not None:  # the last word on the outputs was lost, the reply was not
-                    break
-                if interrupted or not grace:
-                    self._end(f"it took longer than {timeout:.3g} s", late=True)
-                interrupted, end = True, time.monotonic() + grace
-                self.client.control_channel.send(self.client.session.msg("interrupt_request"))
-            ready = dict(poller.poll(max(0, min(200, 1000 * (end - time.monotonic())))))
-            if not ready and not self.manager.is_alive():
-                self._ended()
-            for channel in channels:
-                if channel.socket not in ready or not (message := self._read(channel.socket, sent)):
-                    continue
-                kind, content = message
-                if kind == "execute_reply" and channel is self.client.shell_channel:
-                    reply, end = content, min(end, time.monotonic() + IDLE)
-                elif kind == "input_request" and answer:
-                    self.client.input(answer(str(content.get("prompt"))))
-                elif kind == "status":
-                    idle = idle or content.get("execution_state") == "idle"
-                else:
-                    with contextlib.suppress(Exception):  # what cannot be shown is nobody's output
-                        outputs.add(kind, content)
-        if not answer and _asks_to_leave(reply):
+        outputs = Outputs(most)
+
+        def take(kind: str, content: dict):
+            if kind == "reply":
+                return content
+            if kind == "asked" and answer:
+                self._send(answer(str(content.get("request"))))
+            else:
+                with contextlib.suppress(Exception):  # what cannot be shown is nobody's output
+                    outputs.add(kind, content)
+
+        request = json.dumps({"code": code.encode("utf-8", "replace").decode(), "silent": silent})
+        reply, interrupted = self._exchange(request, timeout, grace, outputs, take)
+        if reply.get("left") is True and not answer:
             self._end("it ended its own process")
         return Ran(outputs.kept, _count(reply), _error(reply), interrupted)
-
-    def _read(self, socket: zmq.Socket, sent: str) -> tuple[str, dict] | None:
-        """(type, content) of the next message that answers the request `sent`; None for anything else."""
-        try:
-            _, frames = self.client.session.feed_identities(socket.recv_multipart(zmq.NOBLOCK))
-            if sum(frame.count(mark) for frame in frames for mark in (b"[", b"{", b",")) > PARTS:
-                return None
-            message = self.client.session.deserialize(frames)
-            if message["parent_header"].get("msg_id") != sent or not isinstance(message["content"], dict):
-                return None
-            return str(message["header"]["msg_type"]), message["content"]
-        except Exception:  # forged, damaged, too deep: nobody's message
-            return None
-
-    def learn_border(self) -> None:
-        """Give a learner's kernel the code that answers requests."""
-        made = "__import__('sys').modules.setdefault('_border', __import__('types').ModuleType('_border')).__dict__"
-        self.run(f"exec(compile({BORDER!r}, '_border.py', 'exec'), {made})", timeout=self.start, silent=True)
 
     def ask(self, request: str, timeout: float, grace: float = 0) -> tuple[object, bool]:
         """(what a learner's kernel replies to one request of the border's, whether it had to be interrupted).
 
         The reply is whatever was sent as one: guard.checked makes JSON text of it.
         """
-        path = self._put_down(request) if len(request) > LONG else None
-        given = f"open({str(path)!r}, encoding='utf-8').read()" if path else repr(request)
+
+        def take(kind: str, content):
+            return content if kind == "answer" else None
+
+        said, interrupted = self._exchange(f"?{request}", timeout, grace, Outputs(0), take)
+        if interrupted:
+            said = json.dumps({"error": ["TimeoutError", f"it took longer than {timeout:.3g} s", ""]})
+        return said, interrupted
+
+    def _exchange(self, request: str | None, timeout: float, grace: float, outputs: Outputs, take) -> tuple:
+        """(what `take` makes of the first message for which it returns something, whether it was interrupted)."""
+        if request is not None:
+            self._number += 1
+            self._send(request)
+        streams = {self.pipes.out: "stdout", self.pipes.err: "stderr"}
+        decoders = {each: codecs.getincrementaldecoder("utf-8")("replace") for each in streams}
+        end, interrupted = time.monotonic() + timeout, False
+        while True:
+            if time.monotonic() > end:
+                if interrupted or not grace:
+                    self._end(f"it took longer than {timeout:.3g} s", late=True)
+                interrupted, end = True, time.monotonic() + grace
+                with contextlib.suppress(OSError):
+                    os.kill(self.process.pid, signal.SIGINT)
+            writers = [self.pipes.end] if self._sending else []
+            wait = max(0.0, min(1.0, end - time.monotonic()))
+            ready, writable, _ = _select([self.pipes.end, *streams], writers, wait)
+            for each in [each for each in streams if each in ready]:
+                self._read_stream(each, streams, decoders, outputs)
+            if writable:
+                self._write()
+            for kind, content in self._messages() if self.pipes.end in ready else ():
+                taken = take(kind, content)
+                if taken:
+                    for each in list(streams):
+                        self._read_stream(each, streams, decoders, outputs)
+                    return taken, interrupted
+
+    def _send(self, text: str) -> None:
+        data = text.encode("utf-8", "surrogatepass")
+        self._sending += HEAD.pack(len(data)) + data
+        self._write()
+
+    def _write(self) -> None:
         try:
-            code = f"__import__('sys').modules['_border'].publish({given})"
-            ran = self.run(code, timeout, most=MESSAGE, silent=True, grace=grace)
-        finally:
-            if path:
-                path.unlink(missing_ok=True)
-        if ran.interrupted:
-            return json.dumps({"error": ["TimeoutError", f"it took longer than {timeout:.3g} s", ""]}), True
-        for output in ran.outputs:
-            if border.REPLY in output.get("data", {}):
-                return output["data"][border.REPLY], False
-        return json.dumps({"error": ["RuntimeError", "the answer's process gave no reply", ""]}), False
+            sent = self.pipes.end.send(self._sending)
+            self._sending = self._sending[sent:]
+        except BlockingIOError:
+            pass
+        except OSError:  # the next reading says so
+            self._sending = b""
 
-    def _put_down(self, request: str) -> Path:
-        """A new file with the request in the folder of the sockets, where the learner may have put links."""
-        path = self.runtime / f"request-{secrets.token_hex(16)}"
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(request)
-        return path
+    def _read_stream(self, number: int, streams: dict, decoders: dict, outputs: Outputs) -> None:
+        """What programs, and not Python's own streams, wrote."""
+        try:
+            data = os.read(number, READ)
+            if not data:
+                del streams[number]
+            elif text := decoders[number].decode(data):
+                outputs.add("stream", {"name": streams[number], "text": text})
+        except BlockingIOError:
+            pass
 
-    def pid(self) -> int | None:
-        """The process that was started: the kernel's, or that of the walls around it."""
-        return getattr(self.manager.provisioner, "pid", None)
+    def _messages(self):
+        """The messages that have arrived."""
+        try:
+            data = self.pipes.end.recv(READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._ended()
+        self._received += data
+        while len(self._received) >= HEAD.size:
+            (length,) = HEAD.unpack_from(self._received)
+            if length > MOST:
+                self._end("it sent more than anybody can read")
+            if len(self._received) < HEAD.size + length:
+                return
+            message = bytes(self._received[HEAD.size : HEAD.size + length])
+            del self._received[: HEAD.size + length]
+            if understood := self._understood(message):
+                yield understood
+
+    def _understood(self, message: bytes) -> tuple[str, object] | None:
+        """(kind, content) of a message about the request that is being answered; None for anything else."""
+        try:
+            if message[:1] == b"=":
+                number, _, text = message[1:].partition(b" ")
+                return ("answer", text.decode("utf-8", "replace")) if int(number[:20]) == self._number else None
+            if sum(message.count(mark) for mark in (b"[", b"{", b",")) > PARTS:
+                return None
+            content = json.loads(message)
+            return (str(content["kind"]), content) if content["number"] == self._number else None
+        except Exception:  # forged, damaged, too deep: nobody's message
+            return None
 
     def _ended(self) -> None:
-        code = None
-        with contextlib.suppress(Exception):
-            code = self.manager.provisioner.process.poll()
         why = self.why_ended()
+        code = self.process.ended() if self.process else None
+        why = why or self.why_ended()
         self._end(why or "it ended its own process", killed=not why and code in SIGKILLED)
 
     def _end(self, why: str, late: bool = False, killed: bool = False) -> None:
+        complaint = "" if self._number else self._complaint()
         self.close()
-        raise KernelGone(why, late, killed)
+        gone = KernelGone(why, late, killed)
+        gone.complaint = complaint
+        raise gone
 
     def close(self) -> None:
         """End the kernel at once, with all it started."""
-        with contextlib.suppress(Exception):
-            if self.manager and self.manager.has_kernel:
-                self.manager.shutdown_kernel(now=True)
-        with contextlib.suppress(Exception):
-            if self.client:
-                self.client.stop_channels()
-        with contextlib.suppress(Exception):
-            if self.context:
-                self.context.destroy(linger=0)
-        with contextlib.suppress(Exception):
-            if self.manager:
-                self.manager.cleanup_resources()
-        if self.runtime:
-            remove(self.runtime)
+        if self.process:
+            with contextlib.suppress(Exception):
+                self.process.close()
+        self.pipes.close()
+
+
+def _select(readers: list, writers: list, seconds: float) -> tuple[list, list, list]:
+    """select.select for file descriptors of any number."""
+    poller, by_number = select.poll(), {}
+    for each in {*readers, *writers}:
+        number = each if isinstance(each, int) else each.fileno()
+        by_number[number] = each
+        poller.register(number, (select.POLLIN if each in readers else 0) | (select.POLLOUT if each in writers else 0))
+    events = poller.poll(1000 * seconds)
+    ready = [by_number[number] for number, event in events if event & ~select.POLLOUT]
+    return ready, [by_number[number] for number, event in events if event & select.POLLOUT], []
 
 
 def remove(folder: Path) -> None:
@@ -240,15 +293,8 @@ def remove(folder: Path) -> None:
 
 
 def _count(reply: dict) -> int | None:
-    count = reply.get("execution_count")
+    count = reply.get("count")
     return count if type(count) is int and 0 <= count < 2**31 else None
-
-
-def _asks_to_leave(reply: dict) -> bool:
-    """Did the code call `exit()`? Then the kernel leaves in a moment, whatever it is asked next."""
-    payload = reply.get("payload")
-    asked = [each for each in payload if isinstance(each, dict)] if isinstance(payload, list) else []
-    return any(each.get("source") == "ask_exit" and not each.get("keepkernel") for each in asked)
 
 
 def _error(reply: dict) -> tuple[str, str] | None:

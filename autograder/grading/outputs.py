@@ -37,6 +37,9 @@ class Outputs:
             self._clears = True  # with `wait`, when something else is there to be shown
             if content.get("wait") is not True:
                 self._clear()
+        elif kind == "left_out":  # by the process itself, which would have sent more than one message may hold
+            size = content.get("size")
+            self._left_out += size if type(size) is int and 0 < size < 2**62 else 0
         elif kind == "error":
             self._error(error(content.get("ename"), content.get("evalue"), content.get("traceback")))
         elif kind == "stream" and content.get("name") in ("stdout", "stderr") and isinstance(content.get("text"), str):

@@ -17,9 +17,10 @@ from nbgrader import utils
 
 from autograder.grading import guard, watch
 from autograder.grading.faults import KernelGone, MachineFault
+from autograder.grading.kernels import Kernel
 from autograder.grading.limits import Limits
 from autograder.grading.outputs import error
-from autograder.grading.room import Room, ahead
+from autograder.grading.room import Room, test_kernel
 from autograder.grading.standins import names_read
 
 GRACE = 3  # seconds to heed an interrupt
@@ -63,24 +64,23 @@ class _Session:
         self._stopped: list[str] = []
         self._imports: list[str] = []
         self._restarts, self._gone, self._raised, self._cell = 0, "", ("", ""), 0
+        self._room: Room | None = None
+        self._tests: Kernel | None = None
 
     def run(self, notebook: NotebookNode, files: dict[str, bytes]) -> Outcome:
-        ahead.begin_tests()
-        ahead.tests()  # before anybody's code runs
         notebook = copy.deepcopy(notebook)
-        self._room: Room = ahead.room(self.limits)
+        self._tests = test_kernel(self.limits)  # before anybody's code runs
         try:
-            try:
-                self._room.move_in(files)
-            except OSError as why:
-                raise MachineFault(f"a submission's files could not be copied: {why}") from why
+            self._room = Room(self.limits, files)
             self._end = time.monotonic() + self.limits.total_timeout
             for self._cell, cell in enumerate(notebook.cells):
                 if cell.cell_type == "code":
                     do = self._test if utils.is_grade(cell) else self._learners
                     cell.outputs, cell.execution_count = do(cell.source)
         finally:
-            self._room.close()
+            for each in (self._room, self._tests):
+                if each:
+                    each.close()
         return Outcome(notebook, self._stopped)
 
     def _left(self, most: float) -> float:
@@ -154,22 +154,18 @@ class _Session:
     def _test(self, code: str) -> tuple[list, int | None]:
         """One test cell. A test kernel that ends by itself is the machine's; a second one tells."""
         for last in (False, True):
-            tests = ahead.tests()
             try:
-                return self._tested(tests, code)
+                self._tests = self._tests or test_kernel(self.limits)
+                return self._tested(self._tests, code)
             except KernelGone as gone:
-                ahead.drop_tests()
-                ahead.begin_tests()
+                self._tests = None
                 if gone.late:
                     return [error("TimeoutError", f"the test did not end: {gone}")], None
                 if last:
                     raise MachineFault(f"the test kernel ended twice at one test: {gone}") from gone
-            except BaseException:  # it still waits for an answer
-                ahead.drop_tests()
-                raise
         raise AssertionError
 
-    def _tested(self, tests, code: str) -> tuple[list, int | None]:
+    def _tested(self, tests: Kernel, code: str) -> tuple[list, int | None]:
         """A test cell with stand-ins for the learner's names that it reads, in a test kernel that was emptied."""
         if not self._left(1):
             return [error("TimeoutError", self._time_is_up())], None
@@ -216,7 +212,7 @@ class _Session:
 
     def _answer_afresh(self, request: str, seconds: float) -> str:
         """The reply of a new kernel behind the same walls, with an empty home and nothing of the course."""
-        room = ahead.room(self.limits, fresh=True)
+        room = Room(self.limits, fresh=True)
         try:
             return guard.checked(room.kernel.ask(request, seconds)[0])
         except KernelGone as gone:

@@ -349,7 +349,7 @@ def _ask(request: dict) -> dict:
 
     if next(_asked) >= MOST_REQUESTS:
         raise RuntimeError(f"a test cell asks the answer no more than {MOST_REQUESTS:,} times")
-    reply = json.loads(get_ipython().kernel.raw_input(json.dumps(request)))
+    reply = json.loads(get_ipython().ask(json.dumps(request)))
     if "error" in reply:
         raise error_of(reply["error"])
     return reply

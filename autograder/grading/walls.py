@@ -17,6 +17,9 @@ from autograder.grading.limits import Limits
 from autograder.grading.outputs import printable
 
 HOME = "/home/learner"
+LIBRARY = str(Path(course.__path__[0]).parent)  # the grader's own library, wherever it is
+#: A thread for each kernel: two that wait for one another on a core take many times as long.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 INSTALL = "sudo apt-get install bubblewrap"
 ALLOW = """\
     On Ubuntu 23.10 and later an AppArmor rule lets bubblewrap make namespaces. Type:
@@ -39,10 +42,10 @@ def refused(timeout: float = 60) -> str:
     if not installed():
         return "bwrap is not installed"
     with tempfile.TemporaryDirectory(prefix="walls-") as place:
-        home, runtime = Path(place, "home"), Path(place, "runtime")
+        home = Path(place, "home")
         home.mkdir()
-        runtime.mkdir()
-        command = walled([sys.executable, "-I", "-c", "print('inside')"], home, runtime, Limits(), new_user())
+        Path(place).chmod(0o711)
+        command = walled([sys.executable, "-I", "-c", "print('inside')"], home, Limits(), new_user())
         try:
             done = subprocess.run(command, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
@@ -63,12 +66,17 @@ def new_user() -> int | None:
 
 
 def walled(
-    command: Sequence[str], folder: Path, runtime: Path, limits: Limits, user: int | None, fresh: bool = False
+    command: Sequence[str],
+    folder: Path,
+    limits: Limits,
+    user: int | None,
+    fresh: bool = False,
+    more: Sequence[str] = (),
 ) -> list[str]:
     """`command` in a sandbox: no network, a read-only system, a home and /tmp of its own.
 
     It starts outside the home, where no file is in the way of a module that Python imports.
-    folder: becomes the home, the one place it may write to besides /tmp. runtime: holds the kernel's sockets.
+    folder: becomes the home, the one place it may write to besides /tmp. more: further options of bubblewrap's.
     user: whom it runs as, where this process is root: inside, the command gives up its rights (setpriv), for the kernel
     does not limit root's processes. fresh: without the course's library, its weights and the text it was tested on.
     """
@@ -76,8 +84,8 @@ def walled(
     if user is None:
         spaces.append("--unshare-user")
     wall = ["env", "-i", f"PATH={os.environ.get('PATH', os.defpath)}"]  # bubblewrap's own is read through /proc/1
-    wall += ["bwrap", *spaces, "--die-with-parent", "--new-session", "--clearenv"]
-    for name, value in _environment(fresh).items():
+    wall += ["bwrap", *more, *spaces, "--die-with-parent", "--new-session", "--clearenv"]
+    for name, value in environment(fresh).items():
         wall += ["--setenv", name, value]
     wall += ["--proc", "/proc", "--dev", "/dev"]
     for place, size in (("/dev/shm", limits.disk // 2), ("/tmp", limits.disk)):
@@ -91,15 +99,13 @@ def walled(
     hidden = [str(ROOT), *limits.hidden, *(_judges() if fresh else ())]
     masks = _masks(system, hidden)
     wall += masks
-    wall += ["--bind", str(folder), HOME, "--bind", str(runtime), str(runtime), "--chdir", "/"]
+    wall += ["--bind", str(folder), HOME, "--chdir", "/"]
     covers = [place for option, place in itertools.pairwise(masks) if option == "--tmpfs"]
     for place in ("/", "/dev", *covers):  # made in memory, and nothing bounds them
         wall += ["--remount-ro", place]
-    inside = ["prlimit", "--core=0", f"--data={limits.memory}", f"--nproc={limits.processes}"]
-    inside += [f"--fsize={limits.file_size}", f"--cpu={int(limits.total_timeout) + 60}"]  # the clock is the rule
+    inside = ["prlimit", *(f"--{name}={most}" for name, most in bounds(limits).items())]
     if user is not None:
         os.chown(folder, user, user)  # what lies in it is the learner's already
-        give_to(user, runtime)
         wall += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         inside += [
             "setpriv",
@@ -112,6 +118,12 @@ def walled(
     return [*wall, *inside, *command]
 
 
+def bounds(limits: Limits) -> dict[str, int]:
+    """The limits that each process starts with, by the names of setrlimit; the clock is the rule for time."""
+    bounds = {"core": 0, "data": limits.memory, "nproc": limits.processes, "fsize": limits.file_size}
+    return bounds | {"cpu": int(limits.total_timeout) + 60}
+
+
 def give_to(user: int, *folders: Path) -> None:
     """Make `user` the owner of the folders and of all in them; links are not followed."""
     for folder in folders:
@@ -119,8 +131,9 @@ def give_to(user: int, *folders: Path) -> None:
             os.chown(path, user, user, follow_symlinks=False)
 
 
-def _environment(fresh: bool) -> dict[str, str]:
-    environment = {
+def environment(fresh: bool) -> dict[str, str]:
+    """What a kernel behind walls has for its environment."""
+    given = ONE_THREAD | {
         "HOME": HOME,
         "USER": "learner",
         "TMPDIR": "/tmp",
@@ -131,11 +144,11 @@ def _environment(fresh: bool) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
     }
     if not fresh:
-        environment["PYTHONPATH"] = str(Path(course.__path__[0]).parent)  # the grader's own library, wherever it is
-    for name in ("PATH", "LANG", "LC_ALL", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE"):
+        given["PYTHONPATH"] = LIBRARY
+    for name in ("PATH", "LANG", "LC_ALL", "OPENBLAS_CORETYPE"):
         if name in os.environ:
-            environment[name] = os.environ[name]
-    return environment
+            given[name] = os.environ[name]
+    return given
 
 
 def _system(fresh: bool) -> list[str]:

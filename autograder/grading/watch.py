@@ -10,51 +10,38 @@ from pathlib import Path
 import psutil
 
 from autograder.grading import cgroup
+from autograder.grading.kernels import Process
 from autograder.grading.limits import Limits
 
 PERIOD = 0.25  # seconds between two looks
 FILES = 100_000  # files and folders of one home
-FLOOD = 2**30  # bytes of the grader's own memory that what a learner's process sends may take
 EMPTIED = ", which is emptied but for what was handed in"  # see Room.again
 LONGEST = 3500  # characters of a path; 4,096 is the most that the system takes
 
 
 class Watch:
-    """A thread that looks at the processes below one and at the files in `folders` until it is told to stop.
+    """A thread that looks at a kernel's processes and at the files in `folder` until it is told to stop.
 
-    pid: says which process, once it is there. counts_memory: whether memory is bounded otherwise, by a cgroup.
-    `why` says what was too much, once it ended them.
+    counts_memory: whether memory is bounded otherwise, by a cgroup. `why` says what was too much, once it ended them.
     """
 
-    def __init__(self, pid: Callable[[], int | None], folders: Sequence[Path], limits: Limits, counts_memory: bool):
+    def __init__(self, process: Process, folder: Path, limits: Limits, counts_memory: bool):
         self.why = ""
-        self._before: int | None = None
-        self._checks: list[Callable[[int], str]] = [self._flooded, lambda pid: too_full(folders, limits.disk, pid)]
+        self._checks: list[Callable[[int], str]] = [lambda pid: too_full([folder], limits.disk, pid)]
         if not counts_memory:
             self._checks.append(lambda pid: _too_much_memory(pid, limits.memory))
-            self._checks.append(lambda pid: _full_tmpfs(pid, limits.disk))
-        self._pid, self._stop = pid, threading.Event()
+            self._checks.append(lambda pid: _full_tmpfs(process.pid, limits.disk))
+        self._pid, self._stop = process.root, threading.Event()
         self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
         self._thread.start()
 
-    def begin(self) -> None:
-        """From now on somebody's code runs: what this process receives from it is bounded too."""
-        self._before = _own_memory()
-
-    def _flooded(self, pid: int) -> str:
-        """A message that never ends is kept by the sockets' own thread, which has no bound for it."""
-        flooded = self._before is not None and _own_memory() > self._before + FLOOD
-        return "it sent more than anybody can read" if flooded else ""
-
     def _look(self) -> None:
         while not self._stop.wait(PERIOD):
-            if not (pid := self._pid()):
-                continue
             for check in self._checks:
                 with contextlib.suppress(psutil.Error, OSError):
-                    if why := check(pid):
+                    if why := check(self._pid):
                         self.why = why
-                        end(pid)
+                        end(self._pid)
                         return
 
     def stop(self) -> None:
@@ -67,13 +54,6 @@ def end(pid: int | None) -> None:
     for one in reversed(_processes(pid)):
         with contextlib.suppress(psutil.Error):
             one.kill()
-
-
-def last_in_line(pid: int | None) -> None:
-    """From now on a process and what it starts get the processor after the grader's own work."""
-    for one in _processes(pid):
-        with contextlib.suppress(psutil.Error, OSError):
-            one.nice(10)
 
 
 def _too_much_memory(pid: int, most: int) -> str:
@@ -126,11 +106,6 @@ def _unnamed_bytes(pid: int | None, devices: set[int]) -> int:
     return sum(found.values())
 
 
-def _own_memory() -> int:
-    """Bytes of memory that this process, the grader's, takes."""
-    return psutil.Process().memory_info().rss
-
-
 def _processes(pid: int | None) -> list[psutil.Process]:
     try:
         process = psutil.Process(pid)
@@ -140,12 +115,11 @@ def _processes(pid: int | None) -> list[psutil.Process]:
 
 
 def _full_tmpfs(pid: int, most: int) -> str:
-    """For a bubblewrap that cannot bound a tmpfs: how full are those that the processes see?"""
-    for process in psutil.Process(pid).children(recursive=True)[:1]:
-        for place in ("/tmp", "/dev/shm"):
-            disk = os.statvfs(f"/proc/{process.pid}/root{place}")
-            if (disk.f_blocks - disk.f_bfree) * disk.f_frsize > most:
-                return f"it wrote more than {most >> 20:,} MiB into {place}"
+    """For a bubblewrap that cannot bound a tmpfs: how full are those that a process inside sees?"""
+    for place in ("/tmp", "/dev/shm"):
+        disk = os.statvfs(f"/proc/{pid}/root{place}")
+        if (disk.f_blocks - disk.f_bfree) * disk.f_frsize > most:
+            return f"it wrote more than {most >> 20:,} MiB into {place}"
     return ""
 
 

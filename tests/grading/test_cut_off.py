@@ -40,7 +40,7 @@ from nbgrader.preprocessors import SaveAutoGrades
 from autograder.grading import batch, gradebook, kernels, record, room, run, submission
 
 for owner, names in {
-    room.Room: ["move_in", "close"], kernels.Kernel: ["run"], gradebook: ["enter", "doubtful", "_taken"],
+    room.Room: ["_unpack", "close"], kernels.Kernel: ["run"], gradebook: ["enter", "doubtful", "_taken"],
     SaveAutoGrades: ["_add_score", "_add_comment"], record.Recorder: ["_written", "_put_in_place"],
     os: ["replace"], pathlib.Path: ["write_text", "mkdir"], batch.mend: ["mend"], submission: ["mark_of"],
 }.items():

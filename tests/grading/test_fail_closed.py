@@ -7,12 +7,10 @@ import nbformat
 import pytest
 from nbgrader.utils import determine_grade
 
-from autograder.grading import kernels
 from autograder.grading.faults import MachineFault
 from autograder.grading.kernels import Kernel
 from autograder.grading.limits import Limits
 from autograder.grading.outputs import Outputs
-from autograder.grading.room import ahead
 from autograder.grading.run import _Session, run
 
 LIMITS = Limits(cell_timeout=5, total_timeout=40)
@@ -37,31 +35,24 @@ def graded(*tests: str, limits=LIMITS) -> list[tuple[float, str]]:
     return [(determine_grade(cell)[0], str(cell.outputs)) for cell in executed]
 
 
-@pytest.fixture(autouse=True)
-def kernels_of_its_own():
-    """A kernel that a test disturbed is not for the next one."""
-    yield
-    ahead.close()
-
-
 def changed_messages(patch, change) -> None:
     """Whatever a test kernel sends while it runs a test, `change(kind, content)` says what arrives of it, or None."""
-    usual, testing = Kernel._read, []
+    usual, testing = Kernel._understood, []
     tested = _Session._tested
 
     def noticed(session, tests, code):
-        testing.append(tests.client)
+        testing.append(tests)
         try:
             return tested(session, tests, code)
         finally:
             testing.clear()
 
-    def read(kernel, socket, sent):
-        message = usual(kernel, socket, sent)
-        return change(*message) if message and kernel.client in testing else message
+    def understood(kernel, data):
+        message = usual(kernel, data)
+        return change(*message) if message and kernel in testing else message
 
     patch.setattr(_Session, "_tested", noticed)
-    patch.setattr(Kernel, "_read", read)
+    patch.setattr(Kernel, "_understood", understood)
 
 
 def test_right_passes_and_wrong_fails():
@@ -71,8 +62,7 @@ def test_right_passes_and_wrong_fails():
 
 
 def test_all_outputs_lost_leave_the_reply_to_decide(monkeypatch):
-    monkeypatch.setattr(kernels, "IDLE", 0.5)
-    kept = ("execute_reply", "input_request")
+    kept = ("reply", "asked")
     changed_messages(monkeypatch, lambda kind, content: (kind, content) if kind in kept else None)
     (right, _), (wrong, said) = graded(RIGHT, WRONG)
     assert (right, wrong) == (1, 0)
@@ -88,7 +78,7 @@ def test_error_outputs_lost_cost_no_message(monkeypatch):
 
 REPLIES = {
     "an empty reply": {},
-    "a reply without a status": {"execution_count": 3},
+    "a reply without a status": {"count": 3},
     "a status of another kind": {"status": ["ok"]},
     "a status in capitals": {"status": "OK"},
     "an aborted request": {"status": "aborted"},
@@ -100,7 +90,7 @@ REPLIES = {
 @pytest.mark.parametrize("reply", REPLIES)
 def test_any_reply_but_ok_is_an_error(reply, monkeypatch):
     def change(kind, content):
-        return (kind, REPLIES[reply]) if kind == "execute_reply" else (kind, content)
+        return (kind, REPLIES[reply]) if kind == "reply" else (kind, content)
 
     changed_messages(monkeypatch, change)
     (points, said), *_ = graded(RIGHT)
@@ -109,7 +99,7 @@ def test_any_reply_but_ok_is_an_error(reply, monkeypatch):
 
 
 def test_a_reply_that_never_comes_is_an_error_at_the_deadline(monkeypatch):
-    changed_messages(monkeypatch, lambda kind, content: None if kind == "execute_reply" else (kind, content))
+    changed_messages(monkeypatch, lambda kind, content: None if kind == "reply" else (kind, content))
     (points, said), *_ = graded(RIGHT, limits=LIMITS._replace(cell_timeout=1))
     assert points == 0
     assert "the test did not end" in said

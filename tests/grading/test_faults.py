@@ -26,7 +26,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
-from autograder.grading import batch, execute, gradebook, kernels, record, room, run, submission, walls, watch
+from autograder.grading import batch, execute, forks, gradebook, kernels, record, room, run, submission, walls, watch
 from autograder.grading.faults import MachineFault
 
 EVERYBODY = set(SmallCourse.students)
@@ -60,14 +60,18 @@ def raising(error):
     return does
 
 
-def nothing_is_ready(patch, student: str) -> None:
-    """The student's kernels are made while the student is graded, not before."""
+def starts(command: list[str]):
+    """A kernel's start that runs this program instead."""
 
-    def room_anew(usual, self, *args, **named):
-        self.close()
-        return usual(self, *args, **named)
+    def does(usual, start, pipes, seconds):
+        return forks.Cold(start, pipes, command)
 
-    instead(patch, room.Ahead, "room", student, room_anew)
+    return does
+
+
+def cold(usual, self, start, *args):
+    """Every kernel starts by itself."""
+    return None
 
 
 def kill(pid: int) -> None:
@@ -82,50 +86,48 @@ def kill(pid: int) -> None:
 
 @fault
 def a_kernel_ends_while_it_starts(patch, student):
-    nothing_is_ready(patch, student)
-    instead(patch, kernels._Manager, "format_kernel_cmd", student, lambda *args, **named: ["false"])
+    instead(patch, room, "started", student, starts(["false"]))
 
 
 @fault
 def a_kernel_hangs_while_it_starts(patch, student):
-    nothing_is_ready(patch, student)
-    instead(patch, kernels._Manager, "format_kernel_cmd", student, lambda *args, **named: ["sleep", "99"])
-    instead(patch, kernels.Kernel, "__init__", student, lambda usual, *args: usual(*args, timeout=1))
+    instead(patch, room, "started", student, starts(["sleep", "99"]))
+    instead(
+        patch,
+        kernels.Kernel,
+        "__init__",
+        student,
+        lambda usual, self, start, seconds, *why: usual(self, start, 1, *why),
+    )
 
 
 @fault
 def walls_are_refused_in_the_middle(patch, student):
-    nothing_is_ready(patch, student)
     said = "bwrap: setting up uid map: Permission denied"
+    instead(patch, forks.Warmth, "_refuse", student, lambda *args: None)  # else nobody after has a fork
     instead(patch, walls, "walled", student, lambda *args: ["sh", "-c", f"echo {said!r} >&2; exit 1"])
 
 
 @fault
 def no_process_can_be_started(patch, student):
-    nothing_is_ready(patch, student)
+    instead(patch, forks.Warmth, "fork", student, cold)
     instead(patch, subprocess.Popen, "__init__", student, raising(BlockingIOError(errno.EAGAIN, "try again")))
 
 
 @fault
 def no_temporary_folder_can_be_made(patch, student):
-    nothing_is_ready(patch, student)
     instead(patch, tempfile, "mkdtemp", student, raising(FULL))
 
 
 @fault
 def a_module_that_kernels_import_is_broken(patch, student):
-    nothing_is_ready(patch, student)
-
-    def learn(usual, kernel):
-        usual(kernel)
-        kernel.run("import sys; sys.modules['json'] = None", timeout=5, silent=True)
-
-    instead(patch, kernels.Kernel, "learn_border", student, learn)
+    instead(patch, forks.Warmth, "fork", student, cold)
+    instead(patch, forks, "_names", student, lambda usual, limits: ["a_module_that_is_missing"])
 
 
 @fault
 def the_disk_for_temporary_files_is_full(patch, student):
-    instead(patch, room.Room, "move_in", student, raising(FULL))
+    instead(patch, room.Room, "_unpack", student, raising(FULL))
 
 
 @fault
@@ -189,7 +191,7 @@ def killed_at_other_cells(patch, student) -> None:
     cells = iter(range(10**6))
 
     def killing(usual, session, code):
-        threading.Timer(0.3, kill, [session._room.kernel.pid()]).start()
+        threading.Timer(0.3, kill, [session._room.kernel.process.root]).start()
         session._cell = next(cells)
         return usual(session, "import time; time.sleep(5)")
 
@@ -199,7 +201,7 @@ def killed_at_other_cells(patch, student) -> None:
 @fault
 def the_test_kernel_dies_at_each_test(patch, student):
     def dying(usual, session, tests, code):
-        kill(tests.pid())
+        kill(tests.process.root)
         return usual(session, tests, code)
 
     instead(patch, run._Session, "_tested", student, dying)
@@ -207,17 +209,23 @@ def the_test_kernel_dies_at_each_test(patch, student):
 
 @fault
 def the_test_kernel_does_not_start(patch, student):
-    def without(usual, self):
-        self.drop_tests()
-        return usual(self)
+    instead(patch, run, "test_kernel", student, raising(MachineFault("the test kernel did not start")))
 
-    instead(patch, room.Ahead, "tests", student, without)
-    instead(patch, room, "_test_kernel", student, raising(MachineFault("the test kernel did not start")))
+
+@fault
+def the_warm_process_dies_and_cannot_be_started_again(patch, student):
+    def dying(usual, self, *args):
+        if self._family:
+            kill(self._family.process.pid)
+        return usual(self, *args)
+
+    instead(patch, forks.Warmth, "_ready", student, dying)
+    instead(patch, forks, "_boot", student, raising(OSError(errno.ENOMEM, "Cannot allocate memory")))
 
 
 @fault
 def the_worker_is_gone(patch, student):
-    instead(patch, room.Ahead, "room", student, raising(RuntimeError("cannot schedule new futures after shutdown")))
+    instead(patch, room.Room, "__init__", student, raising(RuntimeError("cannot schedule new futures after shutdown")))
 
 
 @fault
@@ -349,14 +357,16 @@ def release_of_other_tests(course, patch):
 
 @contextlib.contextmanager
 def a_program_missing(course, patch):
-    patch.setattr(kernels._Manager, "format_kernel_cmd", lambda *args, **named: ["no-such-program"])
+    patch.setattr(
+        room, "started", lambda start, pipes, seconds: starts(["no-such-program"])(None, start, pipes, seconds)
+    )
     yield
 
 
 @contextlib.contextmanager
 def kernels_hang(course, patch):
-    patch.setattr(kernels._Manager, "format_kernel_cmd", lambda *args, **named: ["sleep", "99"])
-    patch.setattr(kernels.Kernel.__init__, "__defaults__", (None, lambda: "", 1))
+    patch.setattr(room, "started", lambda start, pipes, seconds: starts(["sleep", "99"])(None, start, pipes, seconds))
+    patch.setattr(room, "START", 1)
     yield
 
 
@@ -415,7 +425,7 @@ def test_a_process_that_was_killed_once_is_nobodys_fault(small_course, monkeypat
 
     def once(session, code):
         if not killed:
-            killed.append(threading.Timer(0.3, kill, [session._room.kernel.pid()]))
+            killed.append(threading.Timer(0.3, kill, [session._room.kernel.process.root]))
             killed[0].start()
             return usual(session, "import time; time.sleep(5)")
         return usual(session, code)
@@ -430,8 +440,8 @@ def test_a_test_kernel_that_died_once_is_replaced(small_course, monkeypatch):
 
     def dying(session, tests, code):
         if not killed:
-            killed.append(tests.pid())
-            kill(tests.pid())
+            killed.append(tests.process.root)
+            kill(tests.process.root)
         return usual(session, tests, code)
 
     monkeypatch.setattr(run._Session, "_tested", dying)

@@ -113,11 +113,11 @@ def learners(monkeypatch):
     exec(LEARNERS, namespace)
     seen = types.SimpleNamespace(requests=0, forge=None)
 
-    def raw_input(request):
+    def ask(request):
         seen.requests += 1
         return guard.checked(seen.forge or border.serve(request, namespace))
 
-    shell = types.SimpleNamespace(kernel=types.SimpleNamespace(raw_input=raw_input))
+    shell = types.SimpleNamespace(ask=ask)
     monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
     seen.__dict__.update(standins.bind([name for name in namespace if not name.startswith("__")]))
     seen.requests = 0

@@ -30,7 +30,7 @@ for path in {paths!r}:
         print(path, sorted(os.listdir(path)))
     except OSError:
         pass
-import numpy, course.expect, ipykernel
+import numpy, course.expect, IPython
 print("imported")
 """
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may write to /usr")
@@ -38,12 +38,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may write t
 
 def inside(code: str, tmp_path, limits=LIMITS, fresh=False) -> str:
     """What Python code prints behind the walls."""
-    home, runtime = tmp_path / "home", tmp_path / "runtime"
-    for folder in (home, runtime):
-        folder.mkdir(exist_ok=True)
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
     tmp_path.chmod(0o711)
     command = [sys.executable, "-c", code]
-    command = walls.walled(command, home, runtime, limits, walls.new_user(), fresh)
+    command = walls.walled(command, home, limits, walls.new_user(), fresh)
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -270,9 +269,8 @@ print("numpy")
 
 def test_a_fresh_room_knows_nothing_of_the_learners(tmp_path):
     limits = Limits(cell_timeout=10, total_timeout=30)
-    room, fresh = Room(limits), Room(limits, fresh=True)
+    room, fresh = Room(limits, {"answer.txt": b"mine"}), Room(limits, fresh=True)
     try:
-        room.move_in({"answer.txt": b"mine"})
         room.kernel.run("import os\nopen('/tmp/note', 'w').write('x')\nopen('/dev/shm/note', 'w').write('x')", 10)
         said = fresh.kernel.run("import os\nprint(*map(os.listdir, ['.', '/tmp', '/dev/shm', '/home']))", 10).outputs
         assert "note" not in said[0].text
@@ -339,6 +337,6 @@ def test_what_to_do_is_told_for_ubuntus_rule():
 def test_an_old_bubblewrap_that_cannot_bound_a_folder_in_memory_is_not_asked_to(tmp_path, monkeypatch):
     real = shutil.which("bwrap")
     fake_bwrap(tmp_path, monkeypatch, f'[ "$1" = --help ] && {{ echo "--tmpfs DEST"; exit; }}\nexec {real} "$@"')
-    command = walls.walled(["true"], tmp_path, tmp_path, Limits(), None)
+    command = walls.walled(["true"], tmp_path, Limits(), None)
     assert "--size" not in command
     assert walls.refused() == ""
