@@ -152,10 +152,8 @@ def _boot(end: socket.socket, start: dict) -> None:
     data = json.dumps({"modules": sources, "start": start}).encode()
     blocking = end.getblocking()
     end.settimeout(START)
-    try:
+    with contextlib.suppress(BrokenPipeError):  # it ended at once; whoever waits for its first word says why
         end.sendall(HEAD.pack(len(data)) + data)
-    except BrokenPipeError:
-        pass  # it ended at once; whoever waits for its first word says why
     end.setblocking(blocking)
 
 
@@ -170,9 +168,11 @@ class Forked:
         self.root, self.pid = said["keeper"], said["pid"]
 
     def ended(self) -> int | None:
+        """Its keeper, whom no learner can reach, says so; where it cannot, somebody has killed it as well."""
         with contextlib.suppress(OSError, ValueError, KeyError):
             self._status.settimeout(2)
-            self._code = json.loads(self._status.recv(1000))["ended"]
+            said = self._status.recv(1000)
+            self._code = json.loads(said)["ended"] if said else -signal.SIGKILL
         return self._code
 
     def close(self) -> None:
@@ -311,9 +311,7 @@ class Warmth:
     def _refuse(self, why: str) -> None:
         if not self.refused:
             self.refused = why
-            log.warning(
-                "Kernels start cold, which takes seconds each: a warm process may not fork into a sandbox (%s)", why
-            )
+            log.warning("Each kernel starts cold, in seconds: a warm process cannot fork into a sandbox here (%s)", why)
 
     def close(self) -> None:
         with self._lock:
@@ -343,9 +341,7 @@ def _names(limits: Limits) -> list[str]:
 def _stamp() -> tuple:
     """Changes when something changes that a warm process has loaded."""
     places = [Path(course.__path__[0]), Path(__file__).parent]
-    files = sorted(
-        path for place in places for path in place.rglob("*") if path.suffix in (".py", ".json", ".safetensors")
-    )
+    files = sorted(path for place in places for path in place.rglob("*") if path.suffix not in ("", ".pyc"))
     return tuple((str(path), about.st_mtime_ns, about.st_size) for path in files if (about := path.stat()))
 
 

@@ -1,11 +1,11 @@
-"""What runs inside a kernel's process: IPython's shell, which takes requests from a socket and sends what comes of them.
+"""What runs in a kernel's process: IPython's shell, which takes requests from a socket and sends what comes of them.
 
 This one file is sent as source, as the border is: a learner's process sees nothing of the course's own. There the
 learner may have changed anything, so the other side (`kernels`) believes nothing that it reads. In a test kernel the
 same loop is to be trusted, and the shell's `ask` brings a test's questions to the grader.
 
-A message is its length in four bytes and a text: JSON, or what is long as it is: `?` and a request of the border's, `=`, that
-request's number and the reply.
+A message is its length in four bytes and a text. The text is JSON, or else `?` and a request of the border's, or `=`,
+the number of that request and its reply.
 """
 
 import asyncio

@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 
 from autograder.grading.faults import KernelGone, MachineFault
 from autograder.grading.inside import HEAD, MOST
-from autograder.grading.outputs import Outputs, printable
+from autograder.grading.outputs import Outputs
 
 PARTS = 2_000_000  # brackets and commas of one message: what parsing it may cost in memory
 READ = 2**20  # bytes that are read at once
@@ -93,28 +93,22 @@ class Kernel:
     def __init__(self, start: Callable[[Pipes], Process], timeout: float, why_ended: Callable[[], str] = lambda: ""):
         self.why_ended, self._number = why_ended, 0
         self._sending, self._received = b"", bytearray()
-        self.process, self.pipes = None, Pipes()
+        self.process, self.pipes, said = None, Pipes(), Outputs(10_000)
         try:
             self.process = start(self.pipes)
             self.pipes.handed_over()
-            self._exchange(None, timeout, 0, Outputs(0), lambda kind, content: kind == "ready")
+            self._exchange(None, timeout, 0, said, lambda kind, content: kind == "ready")
         except MachineFault:
             self.close()
             raise
         except Exception as error:  # whatever it is, it is not an answer's doing
             why = f"a kernel did not start: {str(error) or type(error).__name__}"
-            lines = printable(getattr(error, "complaint", "") or self._complaint()).strip().splitlines()
+            lines = "".join(output.get("text", "") for output in said.kept).strip().splitlines()
             self.close()
             raise MachineFault(why + (f" ({lines[-1][:200]})" if lines else "")) from error
         except BaseException:
             self.close()
             raise
-
-    def _complaint(self) -> str:
-        """What stands on the standard error of what did not start."""
-        with contextlib.suppress(OSError):
-            return os.read(self.pipes.err, READ).decode("utf-8", "replace")
-        return ""
 
     def run(
         self,
@@ -178,8 +172,8 @@ class Kernel:
                     os.kill(self.process.pid, signal.SIGINT)
             writers = [self.pipes.end] if self._sending else []
             wait = max(0.0, min(1.0, end - time.monotonic()))
-            ready, writable, _ = _select([self.pipes.end, *streams], writers, wait)
-            for each in [each for each in streams if each in ready]:
+            ready, writable = _select([self.pipes.end, *streams], writers, wait)
+            for each in list(ready.intersection(streams)):
                 self._read_stream(each, streams, decoders, outputs)
             if writable:
                 self._write()
@@ -257,11 +251,8 @@ class Kernel:
         self._end(why or "it ended its own process", killed=not why and code in SIGKILLED)
 
     def _end(self, why: str, late: bool = False, killed: bool = False) -> None:
-        complaint = "" if self._number else self._complaint()
         self.close()
-        gone = KernelGone(why, late, killed)
-        gone.complaint = complaint
-        raise gone
+        raise KernelGone(why, late, killed)
 
     def close(self) -> None:
         """End the kernel at once, with all it started."""
@@ -271,16 +262,15 @@ class Kernel:
         self.pipes.close()
 
 
-def _select(readers: list, writers: list, seconds: float) -> tuple[list, list, list]:
-    """select.select for file descriptors of any number."""
-    poller, by_number = select.poll(), {}
-    for each in {*readers, *writers}:
-        number = each if isinstance(each, int) else each.fileno()
-        by_number[number] = each
-        poller.register(number, (select.POLLIN if each in readers else 0) | (select.POLLOUT if each in writers else 0))
+def _select(readers: list, writers: list, seconds: float) -> tuple[set, set]:
+    """Those of `readers` and of `writers` that are ready: select.select, for file descriptors of any number."""
+    numbers = {each if isinstance(each, int) else each.fileno(): each for each in (*readers, *writers)}
+    poller = select.poll()
+    for number, each in numbers.items():
+        poller.register(number, select.POLLIN * (each in readers) | select.POLLOUT * (each in writers))
     events = poller.poll(1000 * seconds)
-    ready = [by_number[number] for number, event in events if event & ~select.POLLOUT]
-    return ready, [by_number[number] for number, event in events if event & select.POLLOUT], []
+    readable = {numbers[number] for number, event in events if event & ~select.POLLOUT}
+    return readable, {numbers[number] for number, event in events if event & select.POLLOUT}
 
 
 def remove(folder: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from autograder.grading import border, guard
+from autograder.grading import border, guard, inside
 
 
 def there_and_back(value):
@@ -392,9 +392,10 @@ def test_what_is_no_request_is_answered_too(text):
 def test_a_reply_is_sent_even_when_the_codec_is_broken(monkeypatch):
     ours, theirs = socket.socketpair()
     monkeypatch.setattr(border, "serve", lambda *a: 1 / 0)
-    with ours, theirs, pytest.raises(ZeroDivisionError):
-        inside._answer(inside.Channel(theirs), border, "", {})
-    assert "error" in json.loads(inside.Channel(ours).receive().removeprefix("=0 "))
+    with ours, theirs:
+        with pytest.raises(ZeroDivisionError):
+            inside._answer(inside.Channel(theirs), border, "", {})
+        assert "error" in json.loads(inside.Channel(ours).receive().removeprefix("=0 "))
 
 
 def test_serving_says_something_even_when_describing_fails(monkeypatch):

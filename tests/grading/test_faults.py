@@ -6,6 +6,7 @@ Whoever it meets is not graded and is named, all others are graded, and a second
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import shutil
 import signal
@@ -357,15 +358,13 @@ def release_of_other_tests(course, patch):
 
 @contextlib.contextmanager
 def a_program_missing(course, patch):
-    patch.setattr(
-        room, "started", lambda start, pipes, seconds: starts(["no-such-program"])(None, start, pipes, seconds)
-    )
+    patch.setattr(room, "started", functools.partial(starts(["no-such-program"]), None))
     yield
 
 
 @contextlib.contextmanager
 def kernels_hang(course, patch):
-    patch.setattr(room, "started", lambda start, pipes, seconds: starts(["sleep", "99"])(None, start, pipes, seconds))
+    patch.setattr(room, "started", functools.partial(starts(["sleep", "99"]), None))
     patch.setattr(room, "START", 1)
     yield
 
