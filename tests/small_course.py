@@ -25,6 +25,7 @@ class SmallCourse:
     students = ("ada", "bob", "cy")
 
     def __init__(self, root: Path):
+        self.more: dict[str, dict] = {}  # {class: {trait: value}} of nbgrader's configuration
         self.root = root
         (root / "source" / CHAPTER).mkdir(parents=True)
         source = nbformat.read(chapters.source_path(CHAPTER), as_version=4)
@@ -71,6 +72,8 @@ class SmallCourse:
     def _run(self, converter, student: str, **traits):
         config = CONFIG.copy()
         config.CourseDirectory.update(root=str(self.root), course_id=COURSE_ID, db_url=self.url)
+        for name, traits_of in self.more.items():
+            config[name].update(traits_of)
         config.TwoKernels.update({"preload": "json", "cell_timeout": 20, "total_timeout": 60} | traits)
         course = CourseDirectory(config=config)
         course.assignment_id, course.student_id = CHAPTER, student

@@ -7,12 +7,16 @@ puts this loop in its place. What a submission goes through stays nbgrader's: it
 
 import contextlib
 import logging
+import pickle
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
 import nbformat
@@ -38,8 +42,9 @@ from autograder.grading.files import is_notebook
 from autograder.grading.forks import warmth
 from autograder.grading.outputs import error
 from autograder.grading.record import Recorder
-from autograder.grading.room import sweep
-from autograder.grading.run import run
+from autograder.grading.room import PREFIX, sweep
+from autograder.grading.run import Outcome, run
+from autograder.grading.workers import Grading, Pool
 
 #: Called with (chapter, the gradebook's address) when a command ends; each returns a line to print.
 afterwards: list[Callable[[str, str], str]] = []
@@ -64,7 +69,7 @@ class Batch:
         self.account = Account(self.chapter)
         released = self.course.format_path(self.course.release_directory, ".", self.chapter)
         self.release = Path(released, f"{self.chapter}.ipynb")
-        self.step = TwoKernels(parent=converter)
+        self.step, self.grading = TwoKernels(parent=converter), Grading(parent=converter)
         steps = [step for step in converter.autograde_preprocessors if step not in (TwoKernels, Execute)]
         self.recorder = Recorder(converter, self.chapter, steps)
         self.execute = Execute(parent=converter).enabled and self.step.enabled
@@ -74,13 +79,12 @@ class Batch:
     def grade(self) -> None:
         """Grade them, and account for everybody. Ends with NbGraderException where somebody could not be graded."""
         todo = self._todo()
-        with self._ready_to_be_ended(), self._progress(len(todo)) as step:
+        with self._ready_to_be_ended():
             try:
                 with self.recorder.alone():
                     self._prepare()
-                    for student, folder in todo.items():
-                        self._grade_safely(student, folder)
-                        step()
+                    with contextlib.closing(self.grading.pool(self.limits.walls)) as pool:
+                        self._grade_all(todo, pool)
             except MachineFault as fault:
                 self._nobody(todo, fault)
             finally:
@@ -141,9 +145,36 @@ class Batch:
             places.append(Path(self.course.db_url.removeprefix("sqlite:///")))
         return tuple(sorted({str(place) for place in places}))
 
-    def _grade_safely(self, student: str, folder: Path) -> None:
+    def _grade_all(self, todo: dict[str, Path], pool: Pool) -> None:
+        """Read and mend in order, run side by side, record in order: what is recorded is the same for any pool.
+
+        An outcome whose turn has not come waits on the disk, so that memory is bounded by the pool, not by the class.
+        """
+        ahead = pool.workers + max(1, pool.workers // 4)  # so that none waits while an outcome is recorded
+        left, jobs = deque(todo.items()), deque()
+        with self._progress(len(todo), pool) as progress, tempfile.TemporaryDirectory(prefix=PREFIX) as aside:
+            while left or jobs:
+                running = [job.future for job in jobs if not job.future.done()]
+                progress(done=0, running=min(len(running), pool.workers))
+                if left and len(running) < ahead:
+                    if job := self._safely(self._prepared, *left.popleft()):
+                        self._safely(self._begin, job.student, job, pool)
+                        jobs.append(job)
+                    else:
+                        progress(done=1)
+                elif jobs[0].future.done():
+                    job = jobs.popleft()
+                    self._safely(self._finish, job.student, job)
+                    progress(done=1)
+                else:
+                    for job in jobs:
+                        job.lay_aside(Path(aside))
+                    wait(running, return_when=FIRST_COMPLETED)
+
+    def _safely(self, action: Callable, student: str, *values):
+        """What `action` returns; where it fails, the student is not graded, and it is None."""
         try:
-            self._grade(student, folder)
+            return action(student, *values)
         except Exception as why:  # whatever it is, it is this submission's, and no grade follows from it
             fault = _as_fault(why)
             self.log.error("%s: not graded, %s", shown(student), fault, exc_info=not isinstance(why, MachineFault))
@@ -152,23 +183,42 @@ class Batch:
                 "not graded", student, f"{fault}" + "; the grade of an earlier hand-in stands" * bool(stands)
             )
 
-    def _grade(self, student: str, folder: Path) -> None:
+    def _prepared(self, student: str, folder: Path) -> "Job | None":
+        """The submission in the release's form; None where it was graded before."""
         handed_in = submission.read(student, folder, self.step.disk)
         digest = handed_in.digest(self.graded_by)
         mark = submission.mark_of(self.recorder.place(student))
         if mark.get("digest") == digest and not self.converter.force:
             self.account.is_("graded before", student)
-            return
+            return None
         name, said = mend.choose(handed_in.notebooks, self.chapter, self.released)
         notes = {"noticed": [*handed_in.notes, *filter(None, [said])]}
         try:
             nb, notes["repaired"] = mend.mend(handed_in.notebooks[name], self.released, keep_outputs=not self.execute)
         except mend.Unreadable as why:
             nb, notes["unreadable"] = mend.nothing(self.released, str(why)), [str(why)]
-        nb = self._sanitized(nb, handed_in)
-        nb, notes["stopped"] = self._executed(nb, {**handed_in.files, **self.recorder.masters}, notes.get("unreadable"))
+        return Job(student, handed_in._replace(notebooks={}), digest, notes, self._sanitized(nb, handed_in))
+
+    def _begin(self, student: str, job: "Job", pool: Pool) -> None:
+        """Have it run, where there is something to run."""
+        job.future, unreadable = Future(), job.notes.get("unreadable")
+        try:
+            if unreadable or not self.execute:
+                job.future.set_result(Outcome(_not_run(job.notebook, unreadable), []))
+                return
+            if _descriptors_left() < DESCRIPTORS * pool.workers:
+                raise MachineFault("too few open files are allowed: raise the limit with ulimit -n 4096")
+            files = {**job.handed_in.files, **self.recorder.masters}
+            job.future = pool.submit(run, job.notebook, files, self.limits)
+        except Exception as why:
+            job.future.set_exception(why)
+
+    def _finish(self, student: str, job: "Job") -> None:
+        """Record what became of it."""
+        handed_in, outcome = job.take()
+        nb, notes = outcome.notebook, {**job.notes, "stopped": outcome.stopped}
         nb.metadata = _with_notes(self.released.metadata, notes)
-        by_hand = self.wait(lambda: self.recorder.record(handed_in, nb, {"digest": digest}))
+        by_hand = self.wait(lambda: self.recorder.record(handed_in, nb, {"digest": job.digest}))
         why = "; ".join(notes.get("unreadable", ()))
         self.account.is_("unreadable" if why else "graded", student, why)
         for kind in ("repaired", "stopped", "noticed"):
@@ -185,27 +235,12 @@ class Batch:
             raise MachineFault("the mended notebook does not hold each test once: this is a fault of the grader")
         return nb
 
-    def _executed(self, nb: NotebookNode, files: dict[str, bytes], unreadable) -> tuple[NotebookNode, list[str]]:
-        """The notebook with the outcome of every cell, and what was stopped."""
-        if unreadable:
-            for cell in filter(utils.is_grade, nb.cells):
-                cell.outputs = [error("NothingToGrade", f"nothing could be graded: {unreadable[0]}")]
-            return nb, []
-        if not self.execute:
-            for cell in filter(utils.is_grade, nb.cells):
-                if cell.execution_count is None:  # nothing passes by silence
-                    cell.outputs = [error("NotRun", "this cell was not run before it was handed in")]
-            return nb, []
-        if _descriptors_left() < DESCRIPTORS:
-            raise MachineFault("too few open files are allowed: raise the limit with ulimit -n 4096")
-        outcome = run(nb, files, self.limits)
-        return outcome.notebook, outcome.stopped
-
     def _nobody(self, todo: dict[str, Path], fault: MachineFault) -> None:
-        """Nobody can be graded, for one reason."""
+        """Those who are not graded yet cannot be, for one reason."""
         self.log.error("%s: %s", self.chapter, fault)
         for student in todo:
-            self.account.is_("not graded", student, str(fault).splitlines()[0])
+            if student in self.account.not_graded:
+                self.account.is_("not graded", student, str(fault).splitlines()[0])
 
     def _close(self) -> None:
         warmth.close()
@@ -229,10 +264,12 @@ class Batch:
                 signal.signal(name, before)
 
     @contextlib.contextmanager
-    def _progress(self, total: int) -> Iterator[Callable[[], None]]:
-        """A bar where somebody looks on, and nbgrader's usual lines left out."""
+    def _progress(self, total: int, pool: Pool) -> Iterator[Callable[..., None]]:
+        """A bar where somebody looks on, with what is done, what runs and the time left; nbgrader's lines left out."""
         with contextlib.ExitStack() as stack:
             warnings.filterwarnings("ignore", category=SAWarning, module="nbgrader")
+            if pool.dashboard:
+                say(f"{self.chapter}: {pool.workers} workers; what they do: {pool.dashboard}")
             bar = tqdm(total=total, desc=f"grading {self.chapter}", unit=" submissions", disable=None)
             stack.callback(_unless_nobody_looks(bar.close))
             if self.by_hand:
@@ -240,7 +277,52 @@ class Batch:
                 for handler in self.log.handlers if Application.instance().log_level >= logging.INFO else ():
                     handler.setLevel(logging.WARNING)
                     handler.addFilter(lambda record: not str(record.msg).startswith("Attribute '%s' for cell"))
-            yield _unless_nobody_looks(bar.update)
+
+            def progress(done: int, running: int | None = None) -> None:
+                if running is not None:
+                    bar.set_postfix_str(f"{running} running", refresh=False)
+                bar.update(done)
+
+            yield _unless_nobody_looks(progress)
+
+
+class Job:
+    """A submission on its way: mended, and then with a future of its outcome."""
+
+    future: Future
+
+    def __init__(self, student: str, handed_in, digest: str, notes: dict[str, list[str]], notebook: NotebookNode):
+        self.student, self.handed_in, self.digest, self.notes = student, handed_in, digest, notes
+        self.notebook, self._path = notebook, None
+
+    def lay_aside(self, folder: Path) -> None:
+        """Keep what is large on the disk until its turn comes; where the disk is full, in memory."""
+        if self._path or not self.future.done() or self.future.exception():
+            return
+        path = folder / str(id(self))
+        with contextlib.suppress(OSError):
+            path.write_bytes(pickle.dumps((self.handed_in, self.future.result())))
+            self._path, self.future = path, Future()
+            self.future.set_result(None)
+            self.handed_in = self.notebook = None
+
+    def take(self) -> tuple[submission.Submission, Outcome]:
+        """What was handed in and the outcome; raises what became of it instead."""
+        if self._path:
+            data = self._path.read_bytes()
+            self._path.unlink()
+            return pickle.loads(data)
+        return self.handed_in, self.future.result()
+
+
+def _not_run(nb: NotebookNode, unreadable: list[str] | None) -> NotebookNode:
+    """The notebook where nothing is run: nothing passes by silence."""
+    for cell in filter(utils.is_grade, nb.cells):
+        if unreadable:
+            cell.outputs = [error("NothingToGrade", f"nothing could be graded: {unreadable[0]}")]
+        elif cell.execution_count is None:
+            cell.outputs = [error("NotRun", "this cell was not run before it was handed in")]
+    return nb
 
 
 def _tests_in(nb: NotebookNode) -> list[str]:
@@ -248,12 +330,12 @@ def _tests_in(nb: NotebookNode) -> list[str]:
     return sorted(chapters.grade_id(cell) for cell in nb.cells if utils.is_grade(cell))
 
 
-def _unless_nobody_looks(action: Callable[[], object]) -> Callable[[], None]:
+def _unless_nobody_looks(action: Callable[..., object]) -> Callable[..., None]:
     """`action`, or nothing where the terminal that it writes to is gone."""
 
-    def done() -> None:
+    def done(*args, **named) -> None:
         with contextlib.suppress(OSError, ValueError):
-            action()
+            action(*args, **named)
 
     return done
 

@@ -4,13 +4,16 @@ import contextlib
 import functools
 import os
 import secrets
+import threading
 import time
 from pathlib import Path
 
 import psutil
 
 ROOT = Path("/sys/fs/cgroup")
-ended_by_groups = 0  # processes that this process's groups, now closed, have ended
+_closed = 0  # processes that this process's groups, now closed, have ended
+_open: set["Group"] = set()
+_lock = threading.Lock()
 
 
 class Group:
@@ -28,6 +31,8 @@ class Group:
         except OSError:
             self.close()
             raise
+        with _lock:
+            _open.add(self)
 
     def command(self, command: list[str]) -> list[str]:
         return ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(self.path), *command]
@@ -42,8 +47,10 @@ class Group:
         return 0
 
     def close(self) -> None:
-        global ended_by_groups
-        ended_by_groups += self.ended()
+        global _closed
+        with _lock:
+            _closed += self.ended() if self in _open else 0
+            _open.discard(self)
         for _ in range(20):  # its last process may still be on its way out
             try:
                 self.path.rmdir()
@@ -53,6 +60,12 @@ class Group:
                 time.sleep(0.05)
             else:
                 return
+
+
+def ended_by_groups() -> int:
+    """How many processes this process's groups have ended."""
+    with _lock:
+        return _closed + sum(group.ended() for group in _open)
 
 
 def sweep() -> None:

@@ -300,6 +300,11 @@ class Warmth:
         own.close()
         return None
 
+    def is_there(self) -> bool:
+        """Whether there are none, or they live."""
+        with self._lock:
+            return not self._family or self._family.process.poll() is None
+
     def _ready(self, limits: Limits) -> _Family:
         with self._lock:
             if self._family and not self._family.is_fit(limits):

@@ -12,8 +12,9 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import NamedTuple, Protocol
@@ -84,6 +85,28 @@ class Pipes:
         self.out = self.err = -1
 
 
+_alive: set["Kernel"] = set()
+_endings = 0
+_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    """Meanwhile every kernel of this process ends, and none starts: whoever waits for one is told at once."""
+    global _endings
+    with _lock:
+        _endings += 1
+        alive = list(_alive)
+    for kernel in alive:
+        with contextlib.suppress(Exception):
+            kernel.process.close()
+    try:
+        yield
+    finally:
+        with _lock:
+            _endings -= 1
+
+
 class Kernel:
     """A kernel that is ready. start: given its pipes, starts it. why_ended: says why, where somebody ended it.
 
@@ -95,7 +118,7 @@ class Kernel:
         self._sending, self._received = b"", bytearray()
         self.process, self.pipes, said = None, Pipes(), Outputs(10_000)
         try:
-            self.process = start(self.pipes)
+            self._live(start)
             self.pipes.handed_over()
             self._exchange(None, timeout, 0, said, lambda kind, content: kind == "ready")
         except MachineFault:
@@ -109,6 +132,14 @@ class Kernel:
         except BaseException:
             self.close()
             raise
+
+    def _live(self, start: Callable[[Pipes], Process]) -> None:
+        with _lock:
+            _alive.add(self)
+        if not _endings:
+            self.process = start(self.pipes)
+        if _endings:
+            raise MachineFault("the command was ended")
 
     def run(
         self,
@@ -256,6 +287,8 @@ class Kernel:
 
     def close(self) -> None:
         """End the kernel at once, with all it started."""
+        with _lock:
+            _alive.discard(self)
         if self.process:
             with contextlib.suppress(Exception):
                 self.process.close()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -11,7 +12,7 @@ import psutil
 from autograder import ROOT
 from autograder.grading import cgroup, walls, watch
 from autograder.grading.faults import KernelGone, MachineFault
-from autograder.grading.forks import FRESH, LEARNER, START, TESTS, Start, started
+from autograder.grading.forks import FRESH, LEARNER, START, TESTS, Start, started, warmth
 from autograder.grading.kernels import Kernel, remove
 from autograder.grading.limits import Limits
 
@@ -55,7 +56,7 @@ class Room:
         with contextlib.suppress(OSError):
             self._group = cgroup.Group(self.limits.memory) if self.limits.walls and cgroup.available() else None
         start = Start(self._kind, self.limits, self.folder, self.user, self._group)
-        self.kernel = Kernel(lambda pipes: started(start, pipes, seconds), seconds, self._why_ended)
+        self.kernel = _kernel(start, seconds, self._why_ended)
         self._watch = watch.Watch(self.kernel.process, self.folder, self.limits, self._group is not None)
 
     def _why_ended(self) -> str:
@@ -94,8 +95,17 @@ class Room:
 
 def test_kernel(limits: Limits) -> Kernel:
     """A kernel for test cells, outside all walls; raises MachineFault."""
-    start = Start(TESTS, limits, ROOT)
-    return Kernel(lambda pipes: started(start, pipes, START), START)
+    return _kernel(Start(TESTS, limits, ROOT), START)
+
+
+def _kernel(start: Start, seconds: float, why_ended: Callable[[], str] = lambda: "") -> Kernel:
+    """Where the warm process died, with all that it had forked, there is another one."""
+    try:
+        return Kernel(lambda pipes: started(start, pipes, seconds), seconds, why_ended)
+    except MachineFault:
+        if warmth.is_there():
+            raise
+    return Kernel(lambda pipes: started(start, pipes, seconds), seconds, why_ended)
 
 
 def sweep() -> None:

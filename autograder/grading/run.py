@@ -69,10 +69,8 @@ class _Session:
 
     def run(self, notebook: NotebookNode, files: dict[str, bytes]) -> Outcome:
         notebook = copy.deepcopy(notebook)
-        self._tests = test_kernel(self.limits)  # before anybody's code runs
         try:
-            self._room = Room(self.limits, files)
-            self._end = time.monotonic() + self.limits.total_timeout
+            self._start(files)
             for self._cell, cell in enumerate(notebook.cells):
                 if cell.cell_type == "code":
                     do = self._test if utils.is_grade(cell) else self._learners
@@ -82,6 +80,11 @@ class _Session:
                 if each:
                     each.close()
         return Outcome(notebook, self._stopped)
+
+    def _start(self, files: dict[str, bytes]) -> None:
+        self._tests = test_kernel(self.limits)  # before anybody's code runs
+        self._room = Room(self.limits, files)
+        self._end = time.monotonic() + self.limits.total_timeout
 
     def _left(self, most: float) -> float:
         """Seconds until `most` are over or the notebook's time is."""

@@ -129,5 +129,5 @@ def guard_counter() -> int:
         for line in Path("/proc/vmstat").read_text().splitlines():
             name, _, number = line.partition(" ")
             if name == "oom_kill":
-                return int(number) - cgroup.ended_by_groups  # which the machine counts too
+                return int(number) - cgroup.ended_by_groups()  # which the machine counts too
     return 0

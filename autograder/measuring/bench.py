@@ -2,28 +2,20 @@
 
 A live figure is measured in a real kernel beside `interact`, which makes the same three panels anew for each value. A
 frame is timed from setting the slider's value to the return of the handler, with everything that the kernel sends on
-the way; the whole way, from a key to the screen, is in `latency`. A submission is run by nbgrader's own step and by
-ours. Times depend on the machine; the ratios, from one run, hardly do.
+the way; the whole way, from a key to the screen, is in `latency`. What grading costs is in `speed`. Times depend on the
+machine; the ratios, from one run, hardly do. With SCALE=1000 in the environment only a class that waits is graded.
 """
 
-import copy
 import json
-import logging
-import statistics
+import os
 import subprocess
 import sys
-import tempfile
-import time
 
 import nbformat
 from nbclient import NotebookClient
-from nbgrader.preprocessors import Execute
-from nbgrader.utils import setenv
 
 from autograder import CourseError, use_own_programs
-from autograder.authoring import chapters
-from autograder.grading.execute import TwoKernels
-from autograder.measuring import latency
+from autograder.measuring import latency, speed
 
 # Chapter 1's figure stands in `latency.FIGURE`.
 SCRIPT = """
@@ -67,23 +59,11 @@ def measure() -> dict[str, float]:
     return json.loads(printed.strip().splitlines()[-1])
 
 
-def grading(rounds: int = 5) -> dict[str, float]:
-    """{step: median seconds to run Chapter 1's solutions} by nbgrader's own step and by ours, one after the other."""
-    notebook = nbformat.read(chapters.source_path("ch01_quantization"), as_version=4)
-    times: dict[str, list[float]] = {"nbgrader's Execute": [], "two kernels": []}
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in range(rounds):
-            for name, step in zip(times, (Execute(extra_arguments=["--log-level=ERROR"]), TwoKernels()), strict=True):
-                step.log.setLevel(logging.CRITICAL)
-                start = time.perf_counter()
-                with setenv(NBGRADER_EXECUTION="autograde"):  # both cut trainings short, as autograde does
-                    step.preprocess(copy.deepcopy(notebook), {"metadata": {"path": folder}})
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(measured) for name, measured in times.items()}
-
-
 def main() -> int:
     use_own_programs()
+    if os.environ.get("SCALE"):
+        speed.report()
+        return 0
     times = measure()
     slow = times.pop("interact")
     print(f"{'a frame, in the kernel':30}  {'median':>9}  {'interact is':>12}")
@@ -91,11 +71,8 @@ def main() -> int:
         print(f"{'live figure ' + name:30}  {ms:6.1f} ms  {slow / ms:10.0f} x")
     print(f"{'the same by interact':30}  {slow:6.1f} ms")
     print("\n" + latency.report(latency.measure()))
-    seconds = grading()
-    plain = next(iter(seconds.values()))
-    print(f"\n{'a submission, graded':30}  {'median':>9}  {'of plain':>12}")
-    for name, each in seconds.items():
-        print(f"{name:30}  {each:6.1f} s   {each / plain:10.2f} x")
+    print()
+    speed.report()
     return 0
 
 

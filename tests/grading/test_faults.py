@@ -32,7 +32,7 @@ from autograder.grading.faults import MachineFault
 
 EVERYBODY = set(SmallCourse.students)
 FULL = OSError(errno.ENOSPC, "No space left on device")
-now = [""]  # who is being graded
+now = threading.local()  # .student: who is being graded in this thread
 
 #: {fault: function that makes it, given a patch and the student whom it is to meet}
 FAULTS = {}
@@ -48,10 +48,23 @@ def instead(patch, owner, name: str, student: str, does, after: int = 0) -> None
     usual, calls = getattr(owner, name), iter(range(10**6))
 
     def changed(*args, **named):
-        met = now[0] == student and next(calls) >= after
+        met = getattr(now, "student", "") == student and next(calls) >= after
         return does(usual, *args, **named) if met else usual(*args, **named)
 
     patch.setattr(owner, name, changed)
+
+
+def noticed(action):
+    """`action`(self, student, ...), while which this thread knows whom it grades."""
+
+    def does(self, student, *values):
+        now.student = student
+        try:
+            return action(self, student, *values)
+        finally:
+            now.student = ""
+
+    return does
 
 
 def raising(error):
@@ -252,14 +265,20 @@ def class_with_faults(tmp_path_factory):
     for student in {*HONEST, *FAULTY}:
         course.submit(student)
     with pytest.MonkeyPatch.context() as patch:
-        grade = batch.Batch._grade
+        for name in ("_prepared", "_finish"):
+            patch.setattr(batch.Batch, name, noticed(getattr(batch.Batch, name)))
+        begin = batch.Batch._begin
 
-        def noticed(self, student, folder):
-            now[0] = student
-            grade(self, student, folder)
-            now[0] = ""
+        def begun(self, student, job, pool):
+            class Noticed:
+                workers = pool.workers
 
-        patch.setattr(batch.Batch, "_grade", noticed)
+                def submit(self, function, *values):
+                    return pool.submit(lambda: noticed(lambda *_: function(*values))(None, student))
+
+            noticed(begin)(self, student, job, Noticed())
+
+        patch.setattr(batch.Batch, "_begin", begun)
         for student, name in FAULTY.items():
             FAULTS[name](patch, student)
         account = course.autograde()
