@@ -150,12 +150,12 @@ class Batch:
 
         An outcome whose turn has not come waits on the disk, so that memory is bounded by the pool, not by the class.
         """
-        ahead = pool.workers + max(1, pool.workers // 4)  # so that none waits while an outcome is recorded
         left, jobs = deque(todo.items()), deque()
         with self._progress(len(todo), pool) as progress, tempfile.TemporaryDirectory(prefix=PREFIX) as aside:
             while left or jobs:
                 running = [job.future for job in jobs if not job.future.done()]
                 progress(done=0, running=min(len(running), pool.workers))
+                ahead = pool.workers + max(1, pool.workers // 4)  # so that none waits while an outcome is recorded
                 if left and len(running) < ahead:
                     if job := self._safely(self._prepared, *left.popleft()):
                         self._safely(self._begin, job.student, job, pool)
@@ -243,7 +243,7 @@ class Batch:
                 self.account.is_("not graded", student, str(fault).splitlines()[0])
 
     def _close(self) -> None:
-        warmth.close()
+        warmth.rest()
         self.account.close(self.recorder.root)
         for after in afterwards if self.account.rows["graded"] or self.account.rows["unreadable"] else ():
             with contextlib.suppress(Exception):  # a picture must not spoil a graded batch

@@ -29,6 +29,7 @@ START = 60  # seconds for the first worker to be there and checked
 MARGIN = 120  # seconds that a submission may take beside its own time: for starting and travelling
 TRIES = 3  # workers that one submission is given to
 TICK = 1  # seconds from one look at the workers to the next
+THERE = "__import__('importlib').import_module('autograder.grading.remote').{name}(*values)"  # in a worker's own code
 
 
 class _Lost(Exception):
@@ -64,7 +65,8 @@ class Cluster:
             import distributed
         except ImportError as why:
             raise MachineFault(f"grading on {address} needs Dask: pip install '.[cluster]'") from why
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it tells in tracebacks is told in a line
+        for name in ("distributed", "distributed.client"):  # what they tell in tracebacks is told here in a line
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             security = distributed.Security(**{"require_encryption": True} | security) if security else None
         except (TypeError, ValueError) as why:
@@ -86,7 +88,7 @@ class Cluster:
     @property
     def workers(self) -> int:
         """How many submissions it can run at a time, as things are."""
-        return sum(worker.threads for worker in list(self._places.workers.values()) if worker.usable())
+        return sum(worker.ready() for worker in list(self._places.workers.values()))
 
     def submit(self, function: Callable, notebook: NotebookNode, files: dict[str, bytes], limits: Limits) -> Future:
         """A future of function(notebook, files, limits), which is `run` or a module's function that is called so.
@@ -206,7 +208,7 @@ class Cluster:
     async def _check(self, worker: Worker) -> None:
         """Find out whether it may get work, and say why not."""
         try:
-            there = remote.Fitness(*await self._at(worker, remote.fitness, self._walls))
+            there = remote.Fitness(*await self._at(worker, "fitness", self._walls))
             worker.misfit = remote.misfit(there, self._here)
         except ImportError as why:
             worker.misfit = f"{shown(why, 200)}; start it in this repository's folder: python -m dask worker"
@@ -216,10 +218,12 @@ class Cluster:
             say(f"worker {worker.address} gets no work: {worker.misfit}")
         self._place()
 
-    async def _at(self, worker: Worker, function: Callable, *values):
-        """What the function returns there."""
-        key = f"{function.__name__}-{uuid.uuid4()}"
-        future = self._client.submit(function, *values, key=key, workers=[worker.address], pure=False)
+    async def _at(self, worker: Worker, name: str, *values):
+        """What a function of `remote` returns there. It is looked up there: a scheduler needs nothing but Dask."""
+        key, expression = f"{name}-{uuid.uuid4()}", THERE.format(name=name)
+        future = self._client.submit(
+            eval, expression, {"values": values}, key=key, workers=[worker.address], pure=False
+        )
         try:
             return await future
         finally:
@@ -276,7 +280,7 @@ class Cluster:
             self._places.enter(each)
             self._place()
             worker = await each.worker
-            reply, gone = self._begin(self._at(worker, remote.work, *job.call)), self._begin(worker.gone.wait())
+            reply, gone = self._begin(self._at(worker, "work", *job.call)), self._begin(worker.gone.wait())
             watching = [reply, gone, self._begin(worker.silent.wait())]
             await asyncio.wait(watching, timeout=job.bound, return_when=asyncio.FIRST_COMPLETED)
             if not reply.done() and not gone.done():

@@ -16,7 +16,8 @@ def grade(only: list[str]) -> None:
         if not any(ROOT.glob(f"submitted/*/{chapter}")):
             print(f"{chapter}: nobody has submitted")
             continue
-        build.run_nbgrader("autograde", chapter, show=True)
+        print(f"grading {chapter} ...", flush=True)
+        build.run_nbgrader("autograde", chapter)
 
 
 def ready(only: list[str]) -> None:

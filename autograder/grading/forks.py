@@ -32,6 +32,7 @@ from autograder.grading.limits import Limits
 
 LEARNER, FRESH, TESTS = "learner", "fresh", "tests"
 START = 60  # seconds for a kernel, or for a warm process, to start
+IDLE = 60  # seconds that warm processes stay with nothing to do
 NICE = 10  # learners' processes get the processor after the grader's own work
 MODULES = {"_border": border, "_inside": inside, "_warm": warm}
 BOOT = """
@@ -264,7 +265,7 @@ class Warmth:
     def __init__(self):
         self.refused = "" if sys.platform == "linux" else "processes are forked on Linux only"
         self._family: _Family | None = None
-        self._lock = threading.Lock()
+        self._lock, self._rest = threading.Lock(), threading.Event()
         atexit.register(self.close)
 
     def fork(self, start: Start, pipes: Pipes, seconds: float) -> Forked | None:
@@ -306,12 +307,24 @@ class Warmth:
             return not self._family or self._family.process.poll() is None
 
     def _ready(self, limits: Limits) -> _Family:
+        self._rest.set()
         with self._lock:
             if self._family and not self._family.is_fit(limits):
                 self._family.close()
                 self._family = None
             self._family = self._family or _Family(limits)
             return self._family
+
+    def rest(self) -> None:
+        """There is nothing to do now: where it stays so for a while, as in a server that was asked once, they leave."""
+        self._rest.set()  # the one that waited
+        self._rest = rest = threading.Event()
+
+        def wait() -> None:
+            if not rest.wait(IDLE):
+                self.close()
+
+        threading.Thread(target=wait, name="rest", daemon=True).start()
 
     def _refuse(self, why: str) -> None:
         if not self.refused:

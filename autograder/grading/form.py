@@ -13,6 +13,16 @@ COPIES = 20  # versions of one answer that are put together: the last ones
 LONG = 2**20  # characters: a longer cell is cut
 
 
+_kept: list["Form"] = []  # the last one that was asked for
+
+
+def form_of(released: NotebookNode) -> "Form":
+    """The release's form. Asked again for the same release, as for each submission of a class, it is not made anew."""
+    if not _kept or _kept[0].released is not released:
+        _kept[:] = [Form(released)]
+    return _kept[0]
+
+
 @dataclass(eq=False)
 class Form:
     """exercises, ours: by grade_id. names: what each answer defines. known: the sources of the release's cells."""

@@ -1,13 +1,14 @@
 """What grading reads from nbgrader's gradebook and writes to it: all or nothing, and patiently where it is locked."""
 
 import contextlib
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeVar
 
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import BaseCell, Comment, Grade, Gradebook, MissingEntry, Student
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 from sqlalchemy.exc import OperationalError
 
@@ -38,6 +39,12 @@ class Patience:
                 time.sleep(0.5)
 
 
+@functools.lru_cache(maxsize=8)
+def opened(url: str, course_id: str) -> Gradebook:
+    """The gradebook for a `with`, not within another. Its engine is made once; outside of a `with` nothing is open."""
+    return Gradebook(url, course_id)
+
+
 def grades(chapter: str, url: str = URL) -> Iterator[tuple[str, dict[str, float]]]:
     """(student, {grade_id of a test cell: points}) of everyone graded in the chapter."""
     with Gradebook(url, COURSE_ID) as gradebook:
@@ -51,7 +58,7 @@ def grades(chapter: str, url: str = URL) -> Iterator[tuple[str, dict[str, float]
 def tests(chapter: str, url: str, course_id: str) -> tuple[set[str], str]:
     """(the graded cells' ids, a digest of all that generate_assignment wrote of the chapter); raises MissingEntry."""
     digest = hashlib.sha256()
-    with Gradebook(url, course_id) as gradebook:
+    with opened(url, course_id) as gradebook:
         notebook = gradebook.find_notebook(chapter, chapter)
         for cell in sorted(notebook.source_cells, key=lambda cell: cell.name):
             digest.update(repr((cell.name, cell.cell_type, cell.source, cell.locked)).encode())
@@ -63,26 +70,32 @@ def tests(chapter: str, url: str, course_id: str) -> tuple[set[str], str]:
 def enter(
     url: str, course_id: str, chapter: str, student: str, handed_in: datetime | None, create: bool = True
 ) -> None:
-    """Make or update the student's submission, as nbgrader does. create: make an unknown student."""
-    with Gradebook(url, course_id) as gradebook:
-        if create:
-            gradebook.update_or_create_student(student)
-        else:
+    """Make or update the student's submission, as nbgrader does, with one commit. create: make an unknown student."""
+    with opened(url, course_id) as gradebook:
+        if not create:
             gradebook.find_student(student)
+        elif gradebook.db.get(Student, student) is None:
+            gradebook.db.add(Student(id=student))
         timestamp = {"timestamp": handed_in} if handed_in else {}
         gradebook.update_or_create_submission(chapter, student, **timestamp)
 
 
+def entered(gradebook: Gradebook, chapter: str, student: str) -> tuple[dict[str, Grade], dict[str, Comment]]:
+    """({cell: grade}, {cell: comment}) of a submission's notebook, asked for at once."""
+    notebook = gradebook.find_submission_notebook(chapter, chapter, student)
+
+    def by_cell(kind):
+        return dict(gradebook.db.query(BaseCell.name, kind).join(kind.cell).filter(kind.notebook == notebook).all())
+
+    return by_cell(Grade), by_cell(Comment)
+
+
 def doubtful(url: str, course_id: str, chapter: str, student: str) -> list[str]:
     """The cells whose points a person gave, and that were graded anew since: nbgrader keeps those points."""
-    with Gradebook(url, course_id) as gradebook:
-        submission = gradebook.find_submission(chapter, student)
-        return [
-            grade.name
-            for notebook in submission.notebooks
-            for grade in notebook.grades
-            if grade.manual_score is not None and grade.needs_manual_grade
-        ]
+    with opened(url, course_id) as gradebook:
+        notebook = gradebook.find_submission_notebook(chapter, chapter, student)
+        found = gradebook.db.query(BaseCell.name).join(BaseCell.grades).filter(Grade.notebook == notebook)
+        return [name for (name,) in found.filter(Grade.manual_score.is_not(None), Grade.needs_manual_grade)]
 
 
 @contextlib.contextmanager
@@ -98,7 +111,7 @@ def all_or_nothing(url: str, course_id: str, chapter: str, student: str) -> Iter
 
 
 def _taken(url: str, course_id: str, chapter: str, student: str) -> dict | None:
-    with Gradebook(url, course_id) as gradebook:
+    with opened(url, course_id) as gradebook:
         try:
             submission = gradebook.find_submission(chapter, student)
         except MissingEntry:
@@ -114,7 +127,7 @@ def _taken(url: str, course_id: str, chapter: str, student: str) -> dict | None:
 
 
 def _put_back(before: dict | None, url: str, course_id: str, chapter: str, student: str) -> None:
-    with Gradebook(url, course_id) as gradebook:
+    with opened(url, course_id) as gradebook:
         if before is None:
             with contextlib.suppress(MissingEntry):
                 gradebook.remove_submission(chapter, student)

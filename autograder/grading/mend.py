@@ -14,7 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograder.grading import answers, arrange, notebook_bytes
-from autograder.grading.form import Form
+from autograder.grading.form import Form, form_of
 from autograder.grading.notebook_bytes import LIMIT, Cell, Unreadable, read  # noqa: F401 (read is for others)
 from autograder.grading.python_text import Reader
 
@@ -27,7 +27,7 @@ def mend(raw: bytes, released: NotebookNode, keep_outputs: bool = False) -> tupl
 
     keep_outputs: code cells keep their outputs, for when nothing is run again.
     """
-    form = Form(released)
+    form = form_of(released)
     try:
         cells, odd = notebook_bytes.cells(raw)
         nb, said = _mended(cells, form, keep_outputs)
@@ -40,7 +40,7 @@ def mend(raw: bytes, released: NotebookNode, keep_outputs: bool = False) -> tupl
 
 def repaired(nb: NotebookNode, released: NotebookNode) -> tuple[NotebookNode, list[str]]:
     """The same for a notebook that was read already."""
-    return _mended([notebook_bytes.as_cell(cell) for cell in nb.cells], Form(released), False)
+    return _mended([notebook_bytes.as_cell(cell) for cell in nb.cells], form_of(released), False)
 
 
 def nothing(released: NotebookNode, why: str) -> NotebookNode:
@@ -58,7 +58,7 @@ def choose(files: dict[str, bytes], chapter: str, released: NotebookNode) -> tup
     """
     if not files:
         raise ValueError("files must hold at least one notebook, got none")
-    form, reader, own, left = Form(released), Reader(), f"{chapter}.ipynb", LIMIT
+    form, reader, own, left = form_of(released), Reader(), f"{chapter}.ipynb", LIMIT
     held: dict[str, tuple[int, int]] = {}
     for name in sorted(files, key=lambda name: (name != own, name))[:NOTEBOOKS]:
         left -= len(files[name])

@@ -39,11 +39,14 @@ class Worker:
             self.silent.set()
             say(f"worker {self.address} has been silent for {SILENT} s: others get its work")
 
-    def usable(self, alone: bool = False) -> bool:
-        """Will it have a free thread, or all of them, in bounded time?"""
-        late = sum(each.late.is_set() for each in self.running)
+    def ready(self) -> int:
+        """How many of its threads are free, or will be in bounded time."""
         fit = self.misfit == "" and self.status == "running" and not self.silent.is_set()
-        return fit and late < (1 if alone else self.threads)
+        return self.threads - sum(each.late.is_set() for each in self.running) if fit else 0
+
+    def usable(self, alone: bool = False) -> bool:
+        """Will a thread be free, or all of them, in bounded time?"""
+        return self.ready() > (self.threads - 1 if alone else 0)
 
     def takes(self, each: "Try") -> bool:
         """Does it take the try now? For one that wants it alone it is kept until it is empty."""

@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 from nbgrader.utils import rmtree
 
 from autograder.grading import gradebook
+from autograder.grading import steps as nbgraders
 from autograder.grading.faults import MachineFault
 from autograder.grading.submission import MARK, Submission
 
@@ -80,10 +81,20 @@ class Recorder:
                 "notebook": self.chapter,
                 "db_url": self.course.db_url,
             },
+            nbgraders.OPENED: self._opened,
+            nbgraders.RELEASED: self.released,
         }
         for step in steps:
-            nb, resources = step(parent=self.converter)(nb, resources)
+            nb, resources = nbgraders.SAME.get(step, step)(parent=self.converter)(nb, resources)
         return nb
+
+    @cached_property
+    def released(self) -> nbgraders.Released:
+        with self._opened() as book:
+            return nbgraders.Released(book, self.chapter)
+
+    def _opened(self):
+        return gradebook.opened(self.course.db_url, self.course.course_id)
 
     @cached_property
     def masters(self) -> dict[str, bytes]:
@@ -108,14 +119,15 @@ class Recorder:
             path = aside / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        text, _ = NotebookExporter(config=self._plain()).from_notebook_node(nb)
+        text, _ = self._exporter.from_notebook_node(nb)
         (aside / f"{self.chapter}.ipynb").write_text(text, "utf-8")
         return aside
 
-    def _plain(self):
+    @cached_property
+    def _exporter(self) -> NotebookExporter:
         config = self.converter.config.copy()
         config.Exporter.default_preprocessors = []
-        return config
+        return NotebookExporter(config=config)
 
     def _put_in_place(self, aside: Path, student: str) -> None:
         place, old = self.place(student), aside.with_name(f"{self.chapter}.old")

@@ -1,6 +1,8 @@
 """Every right answer of the bank earns full points, every wrong one fewer, in one kernel and in the grader's two."""
 
 import copy
+import json
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -35,6 +37,16 @@ def test_an_answer_gets_what_it_deserves(chapter, answer, exercises_of):
     else:
         assert earned < exercise.points
         assert message, "a wrong answer is told why"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_no_answers_points_have_moved(chapter, exercises_of):
+    """points.json holds what each answer of the bank earned when it was written: a faster test is not a milder one."""
+    recorded = json.loads(Path(__file__).with_name("points.json").read_text("utf-8"))[chapter]
+    answers = {(answer.exercise, answer.name): answer for answer in bank.answers(chapter)}
+    for number, names in recorded.items():
+        for name, earned in names.items():
+            assert in_one_kernel(exercises_of(chapter)[number], answers[number, name])[0] == earned, f"{number}: {name}"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

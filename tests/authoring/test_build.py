@@ -127,7 +127,7 @@ def requirements(lines):
 def test_conda_and_pip_ask_for_the_same():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     wanted = requirements(project["dependencies"])
-    for extra in ("instructor", "dev"):
+    for extra in ("instructor", "cluster", "dev"):
         wanted |= requirements(project["optional-dependencies"][extra])
     conda = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]
     names = {"pytorch": "torch"}

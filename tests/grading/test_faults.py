@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 import pytest
-from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+from nbgrader.preprocessors import SaveAutoGrades
 from small_course import CHAPTER, SmallCourse, listed
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -185,7 +185,7 @@ def a_step_of_nbgraders_fails_half_way(patch, student):
 
 @fault
 def the_late_penalty_cannot_be_found_out(patch, student):
-    instead(patch, AssignLatePenalties, "init_plugin", student, raising(KeyError("plugin")))
+    instead(patch, steps.Penalties, "preprocess", student, raising(KeyError("plugin")))
 
 
 @fault
