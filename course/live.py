@@ -81,7 +81,7 @@ class Live(widgets.VBox):
     ):
         if not (alt or "").strip():
             raise ValueError(f"alt must be a sentence that says what the figure shows, got {alt!r}")
-        self.controls = {name: _control(name, given) for name, given in controls.items()}
+        self.controls = {name: control_of(name, given) for name, given in controls.items()}
         self.alt = alt
         self.image = Picture(format="png", layout=widgets.Layout(width="100%", max_width=_width(figure)))
         self.image.add_class("course-live")
@@ -114,7 +114,7 @@ class Live(widgets.VBox):
             for artist in self._artists:
                 artist.axes.draw_artist(artist)
         except Exception as error:
-            self.message.value = _explain(error)
+            self.message.value = explain(error)
         else:
             frame = self._frame()
             self._palette = self._palette or _palette(frame)
@@ -166,7 +166,7 @@ def _width(figure: Figure) -> str:
     return f"{figure.get_figwidth() * figure.dpi:.0f}px"
 
 
-def _control(name: str, given) -> widgets.Widget:
+def control_of(name: str, given) -> widgets.Widget:
     control = given if isinstance(given, widgets.Widget) else interactive.widget_from_abbrev(given)
     if control is None:
         raise ValueError(f"{name}={given!r} is not a control: give a widget, (low, high[, step]), a list or a bool")
@@ -178,7 +178,7 @@ def _control(name: str, given) -> widgets.Widget:
     return control
 
 
-def _explain(error: Exception) -> str:
+def explain(error: Exception) -> str:
     """One line of HTML: what was raised and, where it was raised in a notebook's cell, by which line."""
     where = ""
     for frame in traceback.extract_tb(error.__traceback__):

@@ -1,10 +1,8 @@
-"""What the chapters load, loaded: libraries, the digits, TinyGPT, its text, the small trained network.
+"""What the chapters load, loaded: libraries, the digits, TinyGPT, its text, the small network.
 
-The grader's warm process imports this once, and whatever it forks has it all. Nobody else needs it.
+The grader's warm processes import this once, and whatever they fork has it all. Nobody else needs it.
 """
 
-import scipy.linalg
-import scipy.sparse
 import sklearn.linear_model
 import sklearn.model_selection
 import torch._dynamo
@@ -12,16 +10,13 @@ import torch.nn.utils.prune
 import torch.utils.flop_counter
 import tqdm.auto
 
-import course.benchmark
-import course.challenge
-import course.check
-import course.figures
-import course.hardware
-import course.probe
-from course import data, models, tinygpt
+from course import benchmark, challenge, check, data, expect, figures, hardware, models, probe, tinygpt
+
+__all__ = ["benchmark", "challenge", "check", "expect", "figures", "hardware", "probe", "sklearn", "torch", "tqdm"]
 
 data.digits()
 models.trained_mlp()
 tinygpt.tiny_gpt()
 tinygpt.held_out()
 tinygpt.training_text()
+challenge.in_16_bits()

@@ -28,8 +28,8 @@ class TwoKernels(NbGraderPreprocessor):
     total_timeout = Float(Limits().total_timeout, help="Seconds for one notebook, tests included.").tag(config=True)
     restarts = Integer(Limits().restarts, help="How often a process that ended is started again.").tag(config=True)
     preload = Unicode(
-        "ipywidgets, matplotlib.pyplot, numpy, safetensors.torch, sklearn.datasets, sklearn.model_selection, torch, "
-        "torch._dynamo, course.loaded",
+        "ipywidgets, matplotlib.pyplot, numpy, safetensors.torch, scipy.linalg, scipy.sparse, sklearn.datasets, "
+        "sklearn.model_selection, torch, torch._dynamo, course.loaded",
         help="Modules that a kernel has imported before its cells run, as `import` takes them.",
     ).tag(config=True)
     sandbox = Bool(True, help="Run learners' code behind bubblewrap's walls. Without, it can reach what you can.").tag(

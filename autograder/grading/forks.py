@@ -1,8 +1,8 @@
 """How a kernel's process comes about: a fork of a warm process, or, where that is refused, a new Python.
 
-There are three warm processes, each a fork of the one before: one with the libraries, for what is to know nothing of
-the course; one with what chapters load, for learners; one with the stand-ins, for tests. None has ever seen anything
-of a submission.
+There are three warm processes: one with the libraries, for what is to know nothing of the course, and two forks of it
+that have loaded what chapters load: one for learners, and one, with the stand-ins, for tests. None has ever seen
+anything of a submission.
 """
 
 import atexit
@@ -88,8 +88,8 @@ class Start(NamedTuple):
 
     def load(self) -> str:
         """What a new Python runs to be what a fork is."""
-        names = ", ".join(_libraries(self.limits) + (_courses(self.limits) if self.kind != FRESH else []))
-        return (f"import {names}\n" if names else "") + PREPARE_TESTS * (self.kind == TESTS)
+        courses = [] if self.kind == FRESH else _courses(self.limits)
+        return _imports(_libraries(self.limits)) + PREPARE_TESTS * (self.kind == TESTS) + _imports(courses)
 
 
 def started(start: Start, pipes: Pipes, seconds: float) -> Process:
@@ -195,9 +195,11 @@ class _Server:
         self.control = control
 
     def load(self, code: str) -> None:
-        """Raises MachineFault where it cannot."""
         self.control.settimeout(START)
         self.control.send(json.dumps({"load": code}).encode())
+
+    def loaded(self) -> None:
+        """Wait until it has; raises MachineFault where it cannot."""
         reply = self.control.recv(2**16)
         if not reply:
             raise MachineFault("a warm process ended while it loaded what kernels need")
@@ -237,10 +239,13 @@ class _Family:
                 _boot(boot, {"warm": other.fileno()})
             base = _Server(own)
             base.load(_imports(_libraries(limits)))
-            learner = base.child()
-            learner.load(f"import os, sys\nsys.path.insert(1, {walls.LIBRARY!r})\n" + _imports(_courses(limits)))
-            tests = learner.child()
-            tests.load(PREPARE_TESTS)
+            base.loaded()
+            learner, tests = base.child(), base.child()
+            library = f"import sys\nsys.path.insert(1, {walls.LIBRARY!r})\n"
+            for server, code in ((learner, library), (tests, PREPARE_TESTS)):
+                server.load(code + _imports(_courses(limits)))  # both at once
+            for server in (learner, tests):
+                server.loaded()
             self.servers = {FRESH: base, LEARNER: learner, TESTS: tests}
         except BaseException:
             self.close()

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from course import style
+from course.figures import Figure, Live
 from course.hardware import Device
-from course.live import Live, returned
+from course.live import returned
 
 Curve = tuple[np.ndarray, np.ndarray]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 import numpy as np
-from matplotlib.figure import Figure
 
 from course import style
-from course.live import Live, returned
+from course.figures import Figure, Live
+from course.live import returned
 
 #: Temperatures of the gradient's figure: from where T^2 is too much to where it is right.
 TEMPERATURES = [1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100]

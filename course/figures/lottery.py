@@ -6,10 +6,10 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
 from course import style
-from course.live import Live, returned
+from course.figures import Figure, Live
+from course.live import returned
 
 VARIANTS = {"ticket": style.AFTER, "new weights": style.BEFORE, "shuffled mask": style.THEORY}
 _INK = LinearSegmentedColormap.from_list("ink", ["white", style.AFTER])

@@ -7,11 +7,11 @@ import ipywidgets as widgets
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from course import style
-from course.live import Live, returned
+from course.figures import Figure, Live
+from course.live import returned
 
 
 def rebuilt(

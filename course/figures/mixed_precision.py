@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 import ipywidgets as widgets
 import numpy as np
 from matplotlib.collections import PatchCollection
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from course import style
 from course.benchmark import PACKED, YOURS, Row
 from course.devices import Device
-from course.live import Live, returned
+from course.figures import Figure, Live
+from course.live import returned
 
 #: Bits of exponent and mantissa.
 FORMATS = {"FP16": (5, 10), "BF16": (8, 7), "FP8 E5M2": (5, 2), "FP8 E4M3": (4, 3)}

@@ -6,11 +6,11 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 from matplotlib.colors import to_rgba_array
-from matplotlib.figure import Figure
 from torch import nn
 
 from course import models, style
-from course.live import Live, returned
+from course.figures import Figure, Live
+from course.live import returned
 
 LAYERS = ("first", "middle", "last")
 PRUNED, KEPT, GAP = range(3)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import ipywidgets as widgets
 import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from course import style
-from course.live import Live, returned
+from course.figures import Figure, Live
+from course.live import returned
 
 
 def granularity(quantize_groupwise: Callable, dequantize_groupwise: Callable) -> Live:

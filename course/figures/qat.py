@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 import numpy as np
-from matplotlib.figure import Figure
 
 from course import style
-from course.live import Live, returned
+from course.figures import Figure, Live
+from course.live import returned
 
 
 def straight_through(fake_quantize: Callable, ste_gradient: Callable, weights: np.ndarray) -> Live:
@@ -115,14 +115,14 @@ def gathering(fake_quantize: Callable, runs: dict[str, list[tuple]], qmax: int) 
     for level in range(-qmax, qmax + 1):
         histogram.axvline(level, color=style.THEORY, lw=1, label="level" if level == qmax else None)
         if level < qmax:
-            histogram.axvline(level + 0.5, color=style.MUTED, lw=1, ls=":", label="threshold" if level < 0 else None)
+            histogram.axvline(level + 0.5, color=style.MUTED, lw=1, ls=":", label="threshold" if level == -1 else None)
     first, _ = next(iter(shown.values()))
     bars = histogram.stairs(np.histogram(first, edges)[0], edges, color=style.AFTER, fill=True, label="weights")
     histogram.set(
         title="Weights under the staircase", xlabel="weight / scale", ylabel="number of weights", yscale="log",
         xlim=(edges[0], edges[-1]), ylim=(0.7, 60 * first.size),
     )  # fmt: skip
-    histogram.legend(*_once(histogram), loc="upper right")
+    histogram.legend(loc="upper right")
     curves.axhline(0.25, color=style.MUTED, ls="--", lw=1, label="spread evenly")
     far = {}
     for color, name in zip((style.BEFORE, style.AFTER), runs, strict=False):
@@ -159,13 +159,6 @@ def step_gradient(lsq_scale_gradient: Callable, all_qmax: list[int]) -> Figure:
         axes.set(title=f"codes {-qmax} to {qmax}", xlabel="weight / scale", xticks=range(-qmax - 1, qmax + 2))
         axes.set_ylabel("gradient of the scale")
     return figure
-
-
-def _once(axes) -> tuple[list, list[str]]:
-    """The legend's handles and labels, each label once."""
-    handles, labels = axes.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    return list(unique.values()), list(unique)
 
 
 def _array(value) -> np.ndarray:

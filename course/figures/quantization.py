@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 import numpy as np
-from matplotlib.figure import Figure
 
 from course import style
-from course.live import Live, returned
+from course.figures import Figure, Live
+from course.live import returned
 
 
 def quantizer(quantize_dequantize: Callable, weights: np.ndarray) -> Live:

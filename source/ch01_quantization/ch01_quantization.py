@@ -760,13 +760,14 @@ draw.accuracy(few_bits, {"largest weight": absmax, "your best_clip": clipped}, m
 # files it has not read. A model that knows nothing needs 8 bits, so lower is better.
 
 # %%
-from course import tinygpt
+from course import GRADING, tinygpt
 
+windows, length = (2, 2) if GRADING else (64, 120)  # of text: what is measured, and what is written
 gpt = tinygpt.tiny_gpt()
 matrices = [layer.weight for layer in tinygpt.linears(gpt).values()]
-unquantized = tinygpt.bits_per_byte(gpt)
+unquantized = tinygpt.bits_per_byte(gpt, windows=windows)
 print(f"{len(matrices)} matrices with {sum(w.numel() for w in matrices):,} weights: {unquantized:.3f} bits per byte\n")
-print(tinygpt.generate(gpt, "class Parser:\n"))
+print(tinygpt.generate(gpt, "class Parser:\n", length))
 
 # %% [markdown]
 # ### See it: your quantizer on TinyGPT
@@ -777,10 +778,6 @@ print(tinygpt.generate(gpt, "class Parser:\n"))
 
 # %%
 from tqdm.auto import tqdm
-
-from course import GRADING
-
-windows, length = (2, 2) if GRADING else (64, 120)
 
 
 def gpt_with_weights(change):

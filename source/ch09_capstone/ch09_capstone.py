@@ -781,8 +781,6 @@ returned = allocate_bits({"a": 1.0, "b": 0.1}, {"a": 80, "b": 80}, 60)
 assert returned == {"a": 4, "b": 2}, f'the example should give {{"a": 4, "b": 2}}, it gave {returned}'
 passed("L9.8")
 ### BEGIN HIDDEN TESTS
-import itertools
-
 import numpy as np
 
 
@@ -797,7 +795,7 @@ def check_allocation(sensitivity, sizes, budget, choices, of, given=True):
     used = sum(sizes[name] * int(bits) for name, bits in found.items()) / 8
     assert used <= budget, f"{of}: the codes take {used:g} bytes and the budget is {budget:g}"
     s, n = (np.array([each[name] for name in sizes], dtype=float) for each in (sensitivity, sizes))
-    grid = np.array(list(itertools.product(choices, repeat=len(n))), dtype=float)
+    grid = np.array(np.meshgrid(*[choices] * len(n)), dtype=float).reshape(len(n), -1).T
     loss = (np.maximum(s, 0) * 4.0**-grid).sum(1)
     fitting = (grid * n).sum(1) / 8 <= budget
     mine = sum(max(sensitivity[name], 0) * 4.0 ** -int(bits) for name, bits in found.items())
@@ -957,7 +955,7 @@ def compress_to_bytes(model, calibration):
     def inputs(layer):
         caught = []
         hook = layer.register_forward_pre_hook(lambda layer, args: caught.append(args[0].flatten(0, 1).double()))
-        model(calibration)
+        model(calibration[:8])  # a thousand positions say enough
         hook.remove()
         return caught[0]
 

@@ -27,7 +27,20 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
-from autograder.grading import batch, execute, forks, gradebook, kernels, record, room, run, submission, walls, watch
+from autograder.grading import (
+    batch,
+    execute,
+    forks,
+    gradebook,
+    kernels,
+    record,
+    room,
+    run,
+    steps,
+    submission,
+    walls,
+    watch,
+)
 from autograder.grading.faults import MachineFault
 
 EVERYBODY = set(SmallCourse.students)
