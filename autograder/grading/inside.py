@@ -35,6 +35,7 @@ def main(end: socket.socket, warm: int = 0, load: str = "", home: str = "/", nic
     home: where a kernel works from then on: what lies there is in the way of no module that `load` imports.
     """
     sys.argv = [""]
+    end.set_inheritable(False)
     shell, border = make_shell(), sys.modules["_border"]
 
     def become(control: socket.socket | None = None, channel: socket.socket | None = None) -> None:
@@ -56,6 +57,14 @@ class Channel:
 
     def __init__(self, end: socket.socket):
         self.end, self.number, self._lock, self._pid = end, 0, threading.RLock(), os.getpid()
+        self._sends = self._interrupted = False  # the main thread: it sends, and is to be interrupted when it has
+
+    def interrupt(self, *about) -> None:
+        """What SIGINT does: half a message would be the end of all others."""
+        if self._sends:
+            self._interrupted = True
+        else:
+            raise KeyboardInterrupt
 
     def receive(self) -> str | None:
         """The next message; None at the end."""
@@ -76,8 +85,16 @@ class Channel:
         """Nothing that a forked child says is its parent's message."""
         if os.getpid() == self._pid:
             data = text.encode("utf-8", "surrogatepass")
+            main = threading.current_thread() is threading.main_thread()
             with self._lock:
-                self.end.sendall(HEAD.pack(len(data)) + data)
+                try:
+                    self._sends = self._sends or main
+                    self.end.sendall(HEAD.pack(len(data)) + data)
+                finally:
+                    self._sends = self._sends and not main
+            if main and self._interrupted:
+                self._interrupted = False
+                raise KeyboardInterrupt
 
     def say(self, kind: str, **content) -> None:
         text = json.dumps({"kind": kind, "number": self.number, **content}, default=str, skipkeys=True)
@@ -268,7 +285,7 @@ def serve(shell, channel: Channel, border) -> None:
     while (text := channel.receive()) is not None:
         channel.number += 1
         if text.startswith("?"):
-            _interruptible(lambda: _answer(channel, border, text[1:], shell.user_ns))
+            _interruptible(channel, lambda: _answer(channel, border, text[1:], shell.user_ns))
         else:
             _run(shell, channel, loop, **json.loads(text))
         if os.getpid() != pid or shell.left:  # a forked child that came back from a cell is nobody
@@ -276,9 +293,9 @@ def serve(shell, channel: Channel, border) -> None:
     os._exit(0)
 
 
-def _interruptible(action) -> None:
+def _interruptible(channel: Channel, action) -> None:
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, channel.interrupt)
         try:
             action()
         finally:
@@ -310,7 +327,7 @@ def _run(shell, channel: Channel, loop, code: str, silent: bool) -> None:
             said.update(evalue=str(error))
 
     with contextlib.suppress(Exception):
-        _interruptible(run)
+        _interruptible(channel, run)
     shell.flush()
     channel.say("reply", count=shell.execution_count - (not silent), left=shell.left, **said)
 

@@ -106,6 +106,15 @@ def test_a_cell_that_is_interrupted_is_told_and_keeps_what_it_had():
     assert stopped == ["a cell or an answer was interrupted: it took longer than 1 s"]
 
 
+@pytest.mark.parametrize("what", ["print('x' * 300)", "display({'text/plain': 'x' * 10**6}, raw=True)"])
+def test_a_cell_that_is_interrupted_while_it_prints_leaves_the_process_whole(what):
+    endless = f"from IPython.display import display\nwhile True:\n    {what}"
+    said, points, stopped, _ = ran(ANSWER, *[endless] * 3, "print('on')", limits=HURRIED._replace(total_timeout=20))
+    assert points == [1]
+    assert "'on" in said[4]
+    assert stopped == ["a cell or an answer was interrupted: it took longer than 1 s"]
+
+
 # ---- Output ----
 LOUD = {
     "a large picture": "from IPython.display import Image\nimport os\nImage(data=os.urandom(2_000_000), format='png')",
