@@ -4,6 +4,10 @@ import os
 import sys
 from pathlib import Path
 
+# jsonschema loads a grammar of internationalized addresses where it finds one: a second of every process that reads a
+# notebook, for a check that nobody asks for.
+sys.modules.setdefault("rfc3987_syntax", None)
+
 ROOT = Path(__file__).resolve().parent.parent
 GRADEBOOK = ROOT / "gradebook.db"
 COURSE_ID = "model_compression"

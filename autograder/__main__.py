@@ -6,7 +6,7 @@ import sys
 from autograder import CourseError, use_own_programs
 from autograder.authoring import chapters
 
-ARGUMENT = {"lab": "port", "publish": "folder"}
+ARGUMENT = {"lab": "port", "publish": "folder", "giveback": "platform, chapter"}
 
 
 def main() -> int:
@@ -19,6 +19,10 @@ def main() -> int:
         "feedback": "write the feedback pages",
         "report": "print the grade table",
         "results": "print the class's results in the capstone's challenge, and write them as CSV",
+        "giveback": "write the grade sheet and zips of feedback pages for canvas, moodle or brightspace",
+        "similar": "find pairs of submissions that are alike beyond what the course explains",
+        "insight": "write a page for each graded chapter: what the class has solved, and its misconceptions",
+        "gradescope": "write a zip that makes Gradescope grade a chapter as it is graded here",
         "publish": "write what learners get, without solutions, into a folder of its own",
         "lab": "serve a person's own copies of the releases in JupyterLab",
         "demo": "serve the live figures as full-screen pages",
@@ -30,6 +34,11 @@ def main() -> int:
     for name, help_text in steps.items():
         command = commands.add_parser(name, help=help_text)
         command.add_argument("arguments", nargs="*", metavar=ARGUMENT.get(name, "chapter"))
+        if name in ("report", "results", "giveback"):
+            command.add_argument("--db", help="another gradebook than nbgrader_config.py names: sqlite:///...")
+        if name == "gradescope":
+            choices = ("refuse", "go on")
+            command.add_argument("--without-walls", choices=choices, default="refuse", help="where there are no walls")
         if name == "demo":
             command.add_argument("--port", default="8866")
             command.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines look, too")
@@ -62,17 +71,36 @@ def run(options: argparse.Namespace) -> None:
     if options.step == "results":
         from autograder.reporting import results
 
-        results.write()
+        results.write(options.db)
+        return
+    if options.step == "giveback":
+        from autograder.reporting import giving_back
+
+        platform, *named = options.arguments or [""]
+        giving_back.give(platform, [chapters.require(name) for name in named], options.db)
         return
     only = [chapters.require(name) for name in options.arguments] or chapters.names()
     if options.step in ("source", "release"):
         from autograder.authoring import build
 
         (build.write_sources if options.step == "source" else build.write_releases)(only)
+    elif options.step == "insight":
+        from autograder.reporting import insight
+
+        insight.write(only, asked=bool(options.arguments))
     elif options.step in ("sample", "unsample"):
         from autograder.authoring import sample_class
 
         (sample_class.write if options.step == "sample" else sample_class.remove)(only)
+    elif options.step == "gradescope":
+        from autograder.reporting import gradescope
+
+        for chapter in only:
+            gradescope.write(chapter, options.without_walls)
+    elif options.step == "similar":
+        from autograder.reporting import similar
+
+        similar.write_all(only)
     elif options.step == "demo":
         from autograder.showing import demo
 
@@ -90,7 +118,7 @@ def run(options: argparse.Namespace) -> None:
         elif options.step == "feedback":
             report.feedback(only)
         else:
-            report.report()
+            report.report(options.db)
 
 
 if __name__ == "__main__":

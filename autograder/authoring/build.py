@@ -8,12 +8,18 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
+from nbgrader.apps import NbGrader, NbGraderAPI
+from nbgrader.converters import GenerateAssignment
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Unicode
 
@@ -23,6 +29,16 @@ from course import check
 
 CHECKS = ROOT / "course" / "checks.json"
 COLAB = "https://colab.research.google.com"
+#: What nbgrader refuses, by its own words, and the way out.
+REFUSALS = {
+    "Cannot (?:add or remove cells|modify existing assignment)": (
+        "people were graded, and nbgrader neither adds, removes nor retypes a graded cell then. Undo that, or give up "
+        "the chapter's grades, those given by hand too, and grade again: nbgrader db assignment remove {0} --force; "
+        "make release grade CHAPTER={0}"
+    ),
+    "database is locked": "somebody else has locked the gradebook: wait, then make release CHAPTER={0} again",
+    "no such (?:column|table)": "gradebook.db was made by another nbgrader: keep a copy, then run nbgrader db upgrade",
+}
 
 
 def source_notebook(chapter: str) -> str:
@@ -97,7 +113,9 @@ def write_sources(only: list[str]) -> None:
 
 
 def write_releases(only: list[str]) -> None:
-    """Run nbgrader's generate_assignment for the chapters in `only`."""
+    """Run nbgrader's generate_assignment for the chapters in `only`, with sources that are in step with their texts."""
+    _bring_in_step(only)
+    nbgrader = nbgraders_api()
     for chapter in only:
         path = chapters.source_path(chapter)
         if not path.exists():
@@ -109,24 +127,53 @@ def write_releases(only: list[str]) -> None:
             raise CourseError(
                 f"{path.relative_to(ROOT)} is broken ({first}): run make source to write it again"
             ) from error
-        run_nbgrader("generate_assignment", chapter, "--force")
+        result = nbgrader.generate_assignment(chapter)
+        if way_out := _refusal(result):
+            raise CourseError(f"{chapter} is not released, what was released stays: {way_out.format(chapter)}")
+        require_success(result, f"generate_assignment {chapter}")
         print(f"released {chapters.release_path(chapter).relative_to(ROOT)}")
 
 
-def run_nbgrader(command: str, *arguments: str, show: bool = False) -> int:
-    """Run `nbgrader command arguments` in the course's root and return its exit code.
+def _bring_in_step(only: list[str]) -> None:
+    """Write the source notebooks that are older than their texts."""
+    made = {chapters.text_path(chapter): chapters.source_path(chapter) for chapter in only}
+    older = [
+        notebook
+        for text, notebook in made.items()
+        if notebook.exists() and text.exists() and notebook.stat().st_mtime_ns < text.stat().st_mtime_ns
+    ]
+    if older:
+        write_sources([notebook.stem for notebook in older])
+    for notebook in older:
+        os.utime(notebook)
 
-    Its log is shown only when it fails, or as it comes with `show`. Raises CourseError when it fails.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", "nbgrader", command, *arguments],
-        cwd=ROOT,
-        capture_output=not show,
-        text=True,
-        check=False,
-    )
+
+def _refusal(result: dict) -> str:
+    """The way out of what nbgrader refused, or ""."""
+    said = "" if result["success"] else result.get("log", "") + result.get("error", "")
+    return next((way_out for words, way_out in REFUSALS.items() if re.search(words, said)), "")
+
+
+def nbgraders_api() -> NbGraderAPI:
+    """nbgrader's commands as functions, with the settings that they find in the course's root."""
+    os.chdir(ROOT)
+    settings = NbGrader()
+    settings.load_config_file()
+    return NbGraderAPI(config=settings.config)
+
+
+def require_success(result: dict, command: str) -> None:
+    """Raise CourseError, below nbgrader's log, where one of its commands says that it failed."""
+    if not result["success"]:
+        sys.stderr.write(result.get("log", "") + result.get("error", ""))
+        raise CourseError(f"nbgrader {command} failed; its log stands above")
+
+
+def run_nbgrader(command: str, *arguments: str) -> int:
+    """Run `nbgrader command arguments` in the course's root and return its exit code; raises CourseError on failure."""
+    nbgrader = "import autograder; from nbgrader.apps.nbgraderapp import main; main()"
+    done = subprocess.run([sys.executable, "-c", nbgrader, command, *arguments], cwd=ROOT, check=False)
     if done.returncode not in (0, NEEDS_A_LOOK):
-        sys.stderr.write("" if show else done.stdout + done.stderr)
         raise CourseError(f"nbgrader {command} {' '.join(arguments)} failed; its log stands above")
     return done.returncode
 
@@ -142,6 +189,60 @@ def _write(path: Path, text: str) -> bool:
     except OSError as error:
         raise CourseError(f"cannot write {path}: {error.strerror}; check the folder's permissions") from error
     return True
+
+
+class WholeRelease(NotebookExporter):
+    """Has a release made aside and put in its place when all of it is there; generate_assignment's exporter.
+
+    nbgrader 0.9.6 removes the old release before it begins, and the new one where something fails.
+    """
+
+    def __init__(self, parent=None, **options):
+        super().__init__(parent=parent, **options)
+        if isinstance(parent, GenerateAssignment) and parent.coursedir.notebook_id == "*":
+            make = parent.convert_notebooks
+            parent.convert_notebooks = lambda: _released_whole(parent, make)
+
+
+def _released_whole(converter: GenerateAssignment, make: Callable[[], None]) -> None:
+    """`make` it in another folder, then write it over the old release, file by file."""
+    course, release = converter.coursedir, converter.coursedir.release_directory
+    places = {name: Path(course.format_path(release, ".", name)) for name in map(_last_part, converter.assignments)}
+    for folder in list(converter.assignments):
+        if places[_last_part(folder)].exists() and not converter.force:
+            converter.log.info("Skipping existing assignment, --force makes it again: %s", places[_last_part(folder)])
+            del converter.assignments[folder]
+    with tempfile.TemporaryDirectory(prefix="release-") as aside:
+        course.release_directory = aside
+        try:
+            make()
+            made = {name: Path(course.format_path(aside, ".", name)) for name in map(_last_part, converter.assignments)}
+        finally:
+            course.release_directory = release
+        for name, folder in made.items():
+            _put_in_place(folder, places[name])
+            converter.set_permissions(name, ".")
+
+
+def _last_part(folder: str) -> str:
+    return Path(folder).name
+
+
+def _put_in_place(made: Path, place: Path) -> None:
+    """Write the files in `made` to `place`, each in one step and the notebook last; then remove what else is there."""
+    files = sorted((path.suffix == ".ipynb", path.relative_to(made)) for path in made.rglob("*") if path.is_file())
+    for _, name in files:
+        partial = (place / name).with_suffix(".partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(made / name, partial)
+        os.replace(partial, place / name)
+    kept = {place / name for _, name in files}
+    for path in sorted(place.rglob("*"), reverse=True):
+        if path.is_symlink() or path.is_file():
+            if path not in kept:
+                path.unlink()
+        elif not any(path.iterdir()):
+            path.rmdir()
 
 
 class ColabBadge(NbGraderPreprocessor):

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jupytext
 from nbformat import NotebookNode
 
 from autograder import ROOT, CourseError
@@ -65,6 +64,8 @@ def require(chapter: str) -> str:
 
 def read(chapter: str) -> NotebookNode:
     """The chapter's percent text as a notebook."""
+    import jupytext  # here, because each of nbgrader's commands loads this file
+
     path = text_path(require(chapter))
     try:
         return jupytext.read(path)

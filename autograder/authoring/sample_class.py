@@ -4,6 +4,7 @@ Their profiles hold for every chapter. What each deserves follows from the bank,
 """
 
 import datetime
+import functools
 import re
 import shutil
 from collections.abc import Callable
@@ -39,7 +40,7 @@ STUDENTS: dict[str, Picker] = {
 
 def answers(student: str, chapter: str) -> dict[str, bank.Answer]:
     """{exercise: answer} of one sample student; exercises left untouched are missing."""
-    everything = bank.answers(chapter)
+    everything = _bank(chapter)
     numbers = list(dict.fromkeys(answer.exercise for answer in everything))
     picked = {}
     for index, number in enumerate(numbers):
@@ -48,6 +49,11 @@ def answers(student: str, chapter: str) -> dict[str, bank.Answer]:
         if answer := STUDENTS[student](index, len(numbers), right, wrong):
             picked[number] = answer
     return picked
+
+
+@functools.cache
+def _bank(chapter: str) -> tuple[bank.Answer, ...]:
+    return tuple(bank.answers(chapter))
 
 
 def submission(student: str, chapter: str) -> nbformat.NotebookNode:

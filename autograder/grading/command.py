@@ -3,7 +3,8 @@
 import os
 import sqlite3
 
-from nbgrader.api import get_alembic_version
+from alembic.script import ScriptDirectory
+from nbgrader.dbutil import ALEMBIC_DIR
 
 from autograder import GRADEBOOK, ROOT, CourseError
 from autograder.authoring import build, chapters
@@ -42,5 +43,5 @@ def require_current_gradebook() -> None:
         raise CourseError(
             f"gradebook.db is damaged ({error}): put back a copy, or move it away to begin anew"
         ) from None
-    if not found or found[0] != get_alembic_version():
+    if not found or found[0] != ScriptDirectory(ALEMBIC_DIR).get_current_head():
         raise CourseError("gradebook.db was made by another nbgrader: keep a copy, then run nbgrader db upgrade")

@@ -3,7 +3,8 @@
 import re
 
 import nbformat
-from nbconvert.exporters import HTMLExporter
+from nbconvert.exporters import HTMLExporter, TemplateExporter
+from nbconvert.filters import Highlight2HTML
 from nbgrader import utils
 from nbgrader.converters.generate_feedback import GenerateFeedback
 from nbgrader.preprocessors import NbGraderPreprocessor
@@ -29,6 +30,11 @@ class FeedbackPage(HTMLExporter):
             parent.assignments = _graded(parent.coursedir)
             parent.init_assignment = lambda assignment, student: None
 
+    def from_notebook_node(self, nb, resources=None, **options):
+        """HTMLExporter's without its second reading of the page, which finds words for pictures: here all have some."""
+        self.register_filter("highlight_code", Highlight2HTML(parent=self))
+        return TemplateExporter.from_notebook_node(self, nb, resources, **options)
+
 
 def _graded(course) -> dict[str, list[str]]:
     """{folder of a graded submission: its notebook} of those that generate_feedback was asked for."""
@@ -41,6 +47,9 @@ class Outcomes(NbGraderPreprocessor):
 
     def preprocess(self, nb, resources):
         about = resources["nbgrader"]
+        about["score"] = max(
+            0.0, about["score"]
+        )  # as every table counts it: points by hand may be fewer than a penalty
         released = nbformat.read(chapters.release_path(about["assignment"]), as_version=4)
         cells = {chapters.grade_id(cell): cell for cell in nb.cells}
         resources["page"] = {

@@ -3,6 +3,7 @@
 The test cell prints what it measured, in the kernel that learners cannot reach; points come from the gradebook.
 """
 
+import contextlib
 import csv
 import re
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import NamedTuple
 
 import nbformat
 
-from autograder import GRADEBOOK, ROOT, CourseError
+from autograder import ROOT, CourseError
 from autograder.authoring import chapters
 from autograder.grading import gradebook
+from autograder.grading.account import say, shown
+from autograder.reporting import grades
+from autograder.reporting.grade_sheets import harmless
 
 CHAPTER = "ch09_capstone"
 TEST = "test_L9_9"
@@ -32,13 +36,17 @@ class Row(NamedTuple):
     note: str
 
 
-def rows() -> list[Row]:
-    """Everybody, the best first: by points, then by bits per byte; those without a result last, by name."""
+def rows(url: str | None = None) -> list[Row]:
+    """Everybody, the best first: by points, then by bits per byte; those without a result last, by name.
+
+    url: another gradebook than the configured one.
+    """
     points = {}
-    if GRADEBOOK.exists():
+    course = grades.configured(url).coursedir
+    with contextlib.suppress(grades.NoGradebook), grades.gradebook(course):
         points = {
-            student: sum(score or 0 for name, score in grades.items() if name == TEST or name.startswith(TEST + "_"))
-            for student, grades in gradebook.grades(CHAPTER)
+            student: sum(score or 0 for name, score in scores.items() if name == TEST or name.startswith(TEST + "_"))
+            for student, scores in gradebook.grades(CHAPTER, course.db_url)
         }
     students = {path.name for path in ROOT.glob("submitted/*") if path.is_dir()} | set(points)
     found = [_row(student, points.get(student)) for student in students]
@@ -65,10 +73,10 @@ def _row(student: str, points: float | None) -> Row:
     return Row(student, points, None, None, None, "no result in the graded notebook: grade it again")
 
 
-def write() -> Path:
+def write(url: str | None = None) -> Path:
     """Print the table and write it to autograded/CHAPTER_results.csv."""
     chapters.require(CHAPTER)
-    table = rows()
+    table = rows(url)
     if not table:
         raise CourseError(f"nobody is in submitted/ and nobody was graded in {CHAPTER}")
     path = ROOT / "autograded" / f"{CHAPTER}_results.csv"
@@ -76,19 +84,19 @@ def write() -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(Row._fields)
-        writer.writerows(table)
-    width = max(len("student"), *(len(row.student) for row in table))
-    print(f"{'student':{width}}  points    bytes  bits per byte  more than 16 bits")
+        writer.writerows(row._replace(student=harmless(row.student), note=harmless(row.note)) for row in table)
+    width = max(len("student"), *(len(shown(row.student)) for row in table))
+    lines = [f"{'student':{width}}  points    bytes  bits per byte  more than 16 bits"]
     for row in table:
         points = "-" if row.points is None else f"{row.points:g}"
         measured = (
-            f"{row.note[:100]}"
+            shown(row.note, 100)
             if row.size is None
             else f"{row.size:7,}  {row.bits_per_byte:13.4f}  {row.increase:+17.4f}"
         )
-        print(f"{row.student:{width}}  {points:>6}  {measured}")
-    missing = [row.student for row in table if row.points is None]
+        lines.append(f"{shown(row.student):{width}}  {points:>6}  {measured}")
+    missing = [shown(row.student) for row in table if row.points is None]
     if missing:
-        print(f"missing: {', '.join(missing)}")
-    print(f"wrote {path.relative_to(ROOT)}")
+        lines.append(f"missing: {', '.join(missing)}")
+    say("\n".join([*lines, f"wrote {path.relative_to(ROOT)}"]))
     return path

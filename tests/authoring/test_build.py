@@ -40,6 +40,15 @@ def test_the_committed_release_is_in_step_and_building_it_again_changes_no_byte(
     assert path.read_bytes() == chapters.release_path(chapter).read_bytes(), "run make release"
 
 
+def test_chapters_that_are_released_together_are_the_same(course_copy):
+    paths = [course_copy / "release" / chapter / f"{chapter}.ipynb" for chapter in CHAPTERS[:2]]
+    for path in paths:
+        path.unlink()
+    run(course_copy, "-m", "autograder", "release", *CHAPTERS[:2])
+    for path, chapter in zip(paths, CHAPTERS, strict=False):
+        assert path.read_bytes() == chapters.release_path(chapter).read_bytes()
+
+
 def global_names(source):
     """(names that a cell sets, imports aside; names that it reads from the notebook), functions' own names left out."""
     top = symtable.symtable(source, "cell", "exec")
@@ -199,6 +208,14 @@ def test_a_broken_notebook_is_one_line_and_the_release_stays(broken, damage):
     (broken / "source/ch01_quantization/ch01_quantization.ipynb").write_text(damage)
     assert "run make source to write it again" in one_line(broken, "release")
     assert released.read_bytes() == before
+
+
+def test_where_nbgrader_fails_its_log_stands_above_one_line(broken):
+    path = broken / "source/ch01_quantization/ch01_quantization.ipynb"
+    path.write_text(path.read_text("utf-8").replace('"grade_id": "test_1_2"', '"grade_id": "test_1_1"'), "utf-8")
+    said = run(broken, "-m", "autograder", "release", code=2)
+    assert "Duplicate grade id: test_1_1" in said
+    assert said.splitlines()[-1].endswith("nbgrader generate_assignment ch01_quantization failed; its log stands above")
 
 
 @pytest.mark.parametrize(
