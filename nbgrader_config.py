@@ -10,13 +10,14 @@ from nbgrader.converters.autograde import Autograde
 from nbgrader.converters.generate_assignment import GenerateAssignment
 from nbgrader.preprocessors import ClearSolutions, Execute, GetGrades
 
-from autograder import COURSE_ID, collecting, use_own_programs
-from autograder.authoring.build import ColabBadge, RunnableStubs, SetUpCell, Unpair
+from autograder import COURSE_ID, use_own_programs
+from autograder.authoring.build import ColabBadge, RunnableStubs, SetUpCell, Unpair, WholeRelease
+from autograder.collecting import collect
 from autograder.grading import batch
 from autograder.grading.account import hold_streams
 from autograder.grading.execute import TwoKernels
 from autograder.grading.submission import MARK
-from autograder.reporting import chart
+from autograder.reporting import chart, grade_sheets
 from autograder.reporting.feedback import FeedbackPage, Outcomes
 
 use_own_programs()
@@ -43,6 +44,7 @@ c.ClearSolutions.code_stub = {"python": 'raise NotImplementedError("your code he
 steps = [Unpair, ColabBadge, SetUpCell, *GenerateAssignment.preprocessors.default()]
 steps.insert(steps.index(ClearSolutions) + 1, RunnableStubs)
 c.GenerateAssignment.preprocessors = steps
+c.GenerateAssignment.exporter_class = WholeRelease
 
 # autograde: mend, run and record each submission (autograder/grading/batch.py). Learners' cells run behind walls, test
 # cells in a kernel of their own: the traits of TwoKernels are the limits.
@@ -59,5 +61,11 @@ c.GenerateFeedback.exporter_class = FeedbackPage
 c.FeedbackPage.template_name = "feedback_page"
 c.FeedbackPage.extra_template_basedirs = [str(Path(__file__).resolve().parent / "autograder" / "reporting")]
 
-# zip_collect: how a person and a chapter are read from an upload's name.
-c.FileNameCollectorPlugin.named_regexp = collecting.NAMED
+# export: nbgrader's table; --exporter=autograder.reporting.grade_sheets.Canvas (Moodle, MoodleWorksheet, Brightspace)
+# writes what that platform imports.
+c.ExportApp.plugin_class = grade_sheets.Table
+
+# zip_collect: uploads from learning platforms become submissions (autograder/collecting/collect.py). The times in their
+# names are this machine's, unless a zone is given: c.UploadCollector.timezone = "Europe/Berlin"
+c.ZipCollectApp.extractor_plugin = collect.UploadExtractor
+c.ZipCollectApp.collector_plugin = collect.UploadCollector

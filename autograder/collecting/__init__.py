@@ -1,13 +1,8 @@
-"""What was uploaded becomes submissions: the person and the chapter are read from the upload's name.
+"""What was uploaded becomes submissions: whose it is and from when is read from the name that a platform gave it.
 
-In: downloaded/. Out: submitted/.
+In: downloaded/CHAPTER/archive/, and roster.csv where there is one. Out: submitted/, and an account of everybody.
+
+`collect` is nbgrader's command. It has the uploads found (`finding`) in folders, files and archives that are opened
+with care (`archives`); `names` knows the platforms' forms; `people` gives each person an id, with the `roster`;
+`placing` lets the newest upload take its place in submitted/; `account` says what became of everybody.
 """
-
-# The part before the first "_" is the student, the chapter's name ends the file's; what browsers and learning platforms
-# put between and behind does not matter: ada_ch01_quantization (1).ipynb,
-# ada_4711_assignsubmission_file_ch01_quantization.ipynb, ada_2026-11-23-10-15-00_ch01_quantization.ipynb, or a folder
-# or zip named ada_anything that holds ch01_quantization.ipynb or Colab's "Copy of ch01_quantization.ipynb".
-NAMED = (
-    r".*/extracted/(?:.*/)?(?:Copy of )*(?!ch\d\d_)(?P<student_id>[^/_]+)_(?:.*[_/ ])?"
-    r"(?:(?P<timestamp>\d{4}(?:-\d\d){5})_)?(?P<file_id>ch\d\d_[a-z0-9_]+?)(?: ?\(\d+\)| copy)?\.ipynb$"
-)
