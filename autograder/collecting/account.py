@@ -66,7 +66,7 @@ class Account:
                 means = means.format(replaced=self.replaced)
                 lines.append(f"  {name:<14} {len(found):4}" + f"   ({means})" * bool(means))
                 silent = [shown(who) for who, why in sorted(found.items()) if not why]
-                lines += _wrapped(silent) if silent else []
+                lines += wrapped(silent) if silent else []
                 lines += [f"      {shown(who)}: {shown(why, 400)}" for who, why in sorted(found.items()) if why]
         return "\n".join(lines)
 
@@ -78,14 +78,15 @@ class Account:
             path.write_text(f"{text}\n", "utf-8")
 
 
-def _wrapped(names: list[str]) -> list[str]:
+def wrapped(names: list[str]) -> list[str]:
     """The names in lines; each stays in one piece."""
     wrap = textwrap.TextWrapper(114, break_on_hyphens=False, break_long_words=False)
     return [f"      {line}".replace("\0", " ") for line in wrap.wrap(", ".join(n.replace(" ", "\0") for n in names))]
 
 
-def shown(text: str, most: int = 120) -> str:
+def shown(text, most: int = 80) -> str:
     """A name or a reason as it can be printed anywhere: one line, no controls, not too long."""
+    text = str(text)
     with contextlib.suppress(UnicodeEncodeError):  # a file's name that is no UTF-8 shows its bytes
         text = os.fsencode(text).decode("utf-8", "backslashreplace")
     text = " ".join(text[: 10 * most].split())

@@ -77,7 +77,7 @@ def _collect(app) -> None:
             archive,
             lambda student: Path(course.format_path(course.submitted_directory, student, course.assignment_id)),
             app.collector_plugin_inst.who,
-            roster.read(Path(course.root, "roster.csv")),
+            roster.read(Path(course.root, roster.NAME)),
             app.force,
         )
         account = collection.collect()
@@ -138,7 +138,7 @@ class Collection:
             who = everybody[person, number]
             if student and number and student == names.as_id(f"{person}_{number}") and person not in people.NAMELESS:
                 self.account.remark("namesakes", student)
-            if self.roster.names and student and student not in self.roster.names:
+            if self.roster.people and student and student not in self.roster.people:
                 several = sorted(self.roster.find(who))
                 self.account.remark("not on roster", student, f"it can be {' or '.join(several)}" if several else "")
         return uploads
@@ -204,9 +204,9 @@ class Collection:
         for folder in sorted(root.iterdir() if root.is_dir() else ()):
             if folder.name not in uploads and not folder.name.startswith(".") and self.place(folder.name).is_dir():
                 self.account.is_("no upload", folder.name)
-        for student, name in self.roster.names.items():
+        for student, person in self.roster.people.items():
             if student not in uploads and student not in self.account.rows["no upload"]:
-                self.account.is_("missing", student, name if name != student else "")
+                self.account.is_("missing", student, person.name if person.name != student else "")
 
     def _close(self, found: Found) -> None:
         for label, why in found.older.items():

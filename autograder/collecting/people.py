@@ -38,10 +38,10 @@ def _own(base: str, person: str, number: str, group: set[tuple[str, str]], roste
     before, long_before = holder(base), holder(longer)
     if long_before == [person, number]:
         return longer
-    if before == [person, number] and base not in roster.names:
+    if before == [person, number] and base not in roster.people:
         return base
     taken = before is not None and before[1] != number and bool(before[1] and number)
-    taken = taken or base in roster.names or (before is not None and before[0] != person)
+    taken = taken or base in roster.people or (before is not None and before[0] != person)
     numbers = {other for name, other in group if name == person and other}
     namesakes = len(numbers) > 1 and bool(number)
     others = {name for name, _ in group}

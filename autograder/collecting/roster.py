@@ -13,25 +13,40 @@ import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from autograder import CourseError
 from autograder.collecting.names import Who, as_id, nfc
 
+NAME = "roster.csv"
+#: How the columns may be called; letters and digits count, their case does not. Others are passed over.
 COLUMNS = {
-    "id": ("id", "student_id", "student", "username", "user"),
-    "name": ("name", "full_name", "student_name"),
-    "first": ("first_name", "firstname", "first", "given_name"),
-    "last": ("last_name", "lastname", "last", "surname", "family_name"),
-    "platform_id": ("platform_id", "platforms_id", "canvas_id", "moodle_id", "brightspace_id", "lms_user_id", "lms_id"),
-    "email": ("email", "e_mail", "mail", "email_address"),
+    "id": ("id", "studentid", "student", "username", "user", "login", "loginid", "sisloginid"),
+    "name": ("name", "fullname", "studentname", "displayname"),
+    "first": ("firstname", "first", "givenname"),
+    "last": ("lastname", "last", "surname", "familyname"),
+    "platform_id": (
+        *("platformid", "platformsid", "canvasid", "moodleid", "brightspaceid", "lmsid", "lmsuserid"),
+        *("idnumber", "orgdefinedid", "sisuserid"),
+    ),
+    "email": ("email", "emailaddress", "mail"),
 }
+
+
+class Person(NamedTuple):
+    """One student; "" is what nobody has said. platform_id: by which the learning platform knows them."""
+
+    id: str
+    name: str = ""
+    platform_id: str = ""
+    email: str = ""
 
 
 @dataclass
 class Roster:
-    """names: {id: name}. The other tables lead from what an upload says to ids."""
+    """people: {id: person}. The other tables lead from what an upload says to ids."""
 
-    names: dict[str, str] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
     _by_name: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _by_number: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
@@ -73,7 +88,7 @@ def read(path: Path) -> Roster:
                 f"{path.name} needs a first line with a column named id, such as: id,name,platform_id,email"
             )
         for values in lines:
-            row = dict(zip(columns, map(str.strip, values), strict=False))
+            row = dict(zip(columns, (nfc(value.strip()) for value in values), strict=False))
             if any(row.values()):
                 _add(roster, row, f"{path.name}, line {lines.line_num}")
     except csv.Error as why:
@@ -85,21 +100,22 @@ def _add(roster: Roster, row: dict[str, str], place: str) -> None:
     student = nfc(row.get("id", ""))
     if not student or as_id(student) != student:
         raise CourseError(f"{place}: {student!r} cannot be an id: no / \\ : * ? [ ] and no . at its ends")
-    if student in roster.names:
+    if student in roster.people:
         raise CourseError(f"{place}: the id {student} stands in it twice")
     first, last = row.get("first", ""), row.get("last", "")
-    roster.names[student] = row.get("name") or f"{first} {last}".strip()
-    words = re.split(r"[\s,]+", roster.names[student])
+    whole = row.get("name") or ", ".join(filter(None, (last, first)))
+    person = roster.people[student] = Person(student, whole, row.get("platform_id", ""), row.get("email", ""))
+    words = re.split(r"[\s,]+", whole)
     turned = [" ".join(words[index:] + words[:index]) for index in range(len(words))]  # Canvas writes the surname first
-    for name in (student, row.get("email", ""), roster.names[student], f"{last} {first}", *turned):
+    for name in (student, person.email, whole, *turned):
         if _key(name):
             roster._by_name[_key(name)].add(student)
-    if row.get("platform_id"):
-        roster._by_number[row["platform_id"]].add(student)
+    if person.platform_id:
+        roster._by_number[person.platform_id].add(student)
 
 
 def _column(title: str) -> str:
-    title = re.sub(r"[^a-z]+", "_", title.casefold().replace("'", "").replace("’", "")).strip("_")
+    title = re.sub(r"[^a-z0-9]", "", title.casefold())
     return next((column for column, titles in COLUMNS.items() if title in titles), title)
 
 

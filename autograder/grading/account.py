@@ -6,9 +6,10 @@ It cannot break off. It is printed, and kept in autograded/CHAPTER_account.txt f
 import contextlib
 import os
 import sys
-import textwrap
 import time
 from pathlib import Path
+
+from autograder.collecting.account import say, shown, wrapped
 
 #: What becomes of a folder, in the order of the account. Each stands in one of these.
 STATES = {
@@ -66,7 +67,7 @@ class Account:
                 lines.append(f"  {name:<17} {len(found):4}" + f"   ({means})" * bool(means))
                 silent = [student for student, why in found.items() if not why]
                 if silent:
-                    lines += _wrapped([shown(student) for student in sorted(silent)])
+                    lines += wrapped([shown(student) for student in sorted(silent)])
                 lines += [f"      {shown(student)}: {shown(why, 400)}" for student, why in sorted(found.items()) if why]
         return "\n".join(lines)
 
@@ -77,33 +78,6 @@ class Account:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{self.chapter}_account.txt").write_text(f"{text}\n", "utf-8")
-
-
-def _wrapped(names: list[str]) -> list[str]:
-    """The names in lines; each stays in one piece."""
-    whole = ", ".join(name.replace(" ", "\0") for name in names)
-    wrap = textwrap.TextWrapper(114, break_on_hyphens=False, break_long_words=False)
-    return [f"      {line}".replace("\0", " ") for line in wrap.wrap(whole)]
-
-
-def shown(text, most: int = 80) -> str:
-    """A name or a reason as it can be printed anywhere: one line, no controls, not too long."""
-    text = str(text)
-    with contextlib.suppress(UnicodeEncodeError):  # a file's name that is no UTF-8 shows its bytes
-        text = os.fsencode(text).decode("utf-8", "backslashreplace")
-    text = " ".join(text[: 10 * most].split())
-    text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
-def say(text: str) -> None:
-    """Print a line where somebody may be reading; where nobody can, that is no reason to stop."""
-    try:
-        with contextlib.suppress(AttributeError):
-            sys.stdout.reconfigure(errors="backslashreplace")
-        print(text, flush=True)
-    except (OSError, ValueError):
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (the exit's own flush must not fail either)
 
 
 def hold_streams() -> None:

@@ -130,20 +130,9 @@ class Batch:
             raise MachineFault(
                 f"release and gradebook hold different tests: nbgrader generate_assignment {self.chapter} --force"
             )
-        self.limits = self.step.limits(self.execute and self.step.walls(), self._hidden())
+        self.limits = self.step.limits(self.execute and self.step.walls(), submission.hidden(self.course))
         settings = (self.execute, self.limits._replace(hidden=()), sorted(self.recorder.masters.items()))
         self.graded_by = submission.graded_by(self.release, tests, settings)
-
-    def _hidden(self) -> tuple[str, ...]:
-        """What no learner's code may see, wherever the instructor has put it."""
-        names = ("submitted", "autograded", "feedback", "source", "release")
-        places = [
-            Path(self.course.root),
-            *(Path(self.course.root, getattr(self.course, f"{n}_directory")) for n in names),
-        ]
-        if self.course.db_url.startswith("sqlite:///"):
-            places.append(Path(self.course.db_url.removeprefix("sqlite:///")))
-        return tuple(sorted({str(place) for place in places}))
 
     def _grade_all(self, todo: dict[str, Path], pool: Pool) -> None:
         """Read and mend in order, run side by side, record in order: what is recorded is the same for any pool.

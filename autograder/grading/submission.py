@@ -45,6 +45,15 @@ class Submission(NamedTuple):
         return digest.hexdigest()
 
 
+def hidden(course) -> tuple[str, ...]:
+    """What no learner's code may see of nbgrader's course, wherever the instructor has put it."""
+    names = ("submitted", "autograded", "feedback", "source", "release")
+    places = [course.root, *(str(Path(course.root, getattr(course, f"{name}_directory"))) for name in names)]
+    if course.db_url.startswith("sqlite:///"):
+        places.append(course.db_url.removeprefix("sqlite:///"))
+    return tuple(sorted(set(places)))
+
+
 def read(student: str, folder: Path, most: int) -> Submission:
     """most: bytes of files beside the notebooks. Raises OSError."""
     files, notes = gather(folder, most)

@@ -14,9 +14,10 @@ from nbgrader.plugins import ExportPlugin
 from traitlets import Dict
 
 from autograder import CourseError
-from autograder.reporting import grades, roster, uploads
+from autograder.collecting import roster
+from autograder.collecting.roster import Person
+from autograder.reporting import grades, uploads
 from autograder.reporting.grades import Grades, number
-from autograder.reporting.roster import Person
 
 
 class Sheet(ExportPlugin):
@@ -37,7 +38,7 @@ class Sheet(ExportPlugin):
     def write(self, gradebook) -> Path:
         """Write the sheet to `to`, grades.csv unless it is given."""
         self.course = CourseDirectory(parent=self)
-        everybody = grades.read(gradebook, roster.read(Path(self.course.root, roster.NAME)))
+        everybody = grades.read(gradebook, roster.read(Path(self.course.root, roster.NAME)).people)
         text = _csv(self.rows(everybody.only(self.student, self.assignment)))
         path = Path(self.to or "grades.csv")
         try:

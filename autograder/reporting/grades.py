@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from autograder import COURSE_ID, CourseError
 from autograder.authoring import build
-from autograder.reporting.roster import Person
+from autograder.collecting.roster import Person
 
 
 class NoGradebook(CourseError):

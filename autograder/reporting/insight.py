@@ -7,6 +7,7 @@ message, never the source.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import as_completed
 from functools import partial
@@ -18,6 +19,7 @@ from tqdm import tqdm
 
 from autograder import ROOT, CourseError
 from autograder.authoring import bank, build, chapters
+from autograder.grading import submission
 from autograder.grading.command import ready
 from autograder.grading.execute import TwoKernels
 from autograder.grading.faults import MachineFault
@@ -40,7 +42,7 @@ def write(only: list[str], asked: bool) -> None:
     api = build.nbgraders_api()
     course, step = api.coursedir, TwoKernels(config=api.config)
     try:
-        limits = step.limits(step.walls(), _hidden(course))
+        limits = step.limits(step.walls(), submission.hidden(course))
     except MachineFault as fault:
         raise CourseError(str(fault)) from fault
     workers = Grading(config=api.config, scheduler="")
@@ -53,19 +55,10 @@ def write(only: list[str], asked: bool) -> None:
                 raise CourseError(f"nobody was graded in {chapter} yet: run nbgrader autograde {chapter}")
             continue
         print(f"{chapter}\n{told(seen)}")
-        print(f"wrote {insight_html.write(course, seen).relative_to(ROOT)}")
+        print(f"wrote {os.path.relpath(insight_html.write(course, seen), ROOT)}")
         written += 1
     if not written:
         raise CourseError("nobody was graded yet: run nbgrader autograde and the name of a chapter")
-
-
-def _hidden(course: CourseDirectory) -> tuple[str, ...]:
-    """What no learner's code may see."""
-    names = ("submitted", "autograded", "feedback", "source", "release")
-    places = [course.root, *(str(Path(course.root, getattr(course, f"{name}_directory"))) for name in names)]
-    if course.db_url.startswith("sqlite:///"):
-        places.append(course.db_url.removeprefix("sqlite:///"))
-    return tuple(sorted(set(places)))
 
 
 def look(course: CourseDirectory, limits: Limits, kept: Path, workers: Grading) -> list[Seen]:

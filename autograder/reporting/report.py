@@ -10,9 +10,10 @@ from tqdm.utils import disp_len, disp_trim
 
 from autograder import ROOT
 from autograder.authoring import build
+from autograder.collecting import roster
 from autograder.grading.account import say, shown
 from autograder.grading.command import ready
-from autograder.reporting import grades, roster
+from autograder.reporting import grades
 from autograder.reporting.grades import Grades
 
 WIDTH = 100  # columns of the report
@@ -38,7 +39,7 @@ def report(url: str | None = None) -> None:
     """Print the grade table, where the feedback pages are, and what to do next. url: another gradebook."""
     course = grades.configured(url).coursedir
     with grades.gradebook(course) as gradebook:
-        found = grades.read(gradebook, roster.read(Path(course.root, roster.NAME)))
+        found = grades.read(gradebook, roster.read(Path(course.root, roster.NAME)).people)
     last = ["next: make lab opens the chapters; nbgrader formgrader, export and the rest work from this folder"]
     say("\n".join([*table(found), "", *pages(course), *last]))
 

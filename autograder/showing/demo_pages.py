@@ -12,7 +12,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograder import ROOT
-from autograder.showing import page_text, played
+from autograder.reporting import page_text
+from autograder.showing import played
 from autograder.showing.recorder import KEPT
 
 PAGE = Path(__file__).with_name("demo_page")

@@ -18,7 +18,8 @@ from pygments.lexers import PythonLexer
 
 from autograder import ROOT, CourseError
 from autograder.authoring import chapters
-from autograder.showing import page_text, played
+from autograder.reporting import page_text
+from autograder.showing import played
 from autograder.showing.recorder import KEPT
 
 SITE = ROOT / "site"

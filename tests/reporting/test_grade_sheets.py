@@ -13,7 +13,8 @@ from nbgrader.api import Gradebook
 from traitlets.config import Config
 
 from autograder import COURSE_ID, ROOT, CourseError
-from autograder.reporting import grade_sheets, grades, report, roster
+from autograder.collecting import roster
+from autograder.reporting import grade_sheets, grades, report
 
 FIRST, SECOND = CHAPTERS
 PLATFORMS = ("Table", "Canvas", "Moodle", "Brightspace")
@@ -215,14 +216,14 @@ def test_a_roster_is_read_by_its_header(tmp_path, text):
     for encoding in ("utf-8",) if text.startswith("\ufeff") else ("utf-8", "cp1252", "utf-16"):
         path = tmp_path / "roster.csv"
         path.write_bytes(text.encode(encoding))
-        assert roster.read(path) == {"ada": roster.Person("ada", "Ada Å", "7", "a@x")}
+        assert roster.read(path).people == {"ada": roster.Person("ada", "Ada Å", "7", "a@x")}
 
 
 def test_a_roster_without_ids_is_one_line(tmp_path):
     (tmp_path / "roster.csv").write_text("name,mail\nAda,a@x\n")
-    with pytest.raises(CourseError, match=r"roster\.csv has no column id"):
+    with pytest.raises(CourseError, match=r"roster\.csv needs a first line"):
         roster.read(tmp_path / "roster.csv")
-    assert roster.read(tmp_path / "none.csv") == {}
+    assert roster.read(tmp_path / "none.csv").people == {}
 
 
 def test_nbgrader_export_takes_the_configured_gradebook_or_the_one_that_is_named(tmp_path):

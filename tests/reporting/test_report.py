@@ -9,9 +9,9 @@ from nbgrader.api import Gradebook
 from tqdm.utils import disp_len
 
 from autograder import COURSE_ID
+from autograder.collecting.roster import Person
 from autograder.reporting import grades, report
 from autograder.reporting.grades import Chapter, Grades, Work
-from autograder.reporting.roster import Person
 
 TEN = [
     f"ch{number:02}_{name}" for number, name in enumerate(["arithmetic", "quantization", "pruning", "capstone"] * 3)
