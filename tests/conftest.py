@@ -27,7 +27,16 @@ CHAPTERS = chapters.names()
 
 #: The files that take longest, in the order in which the two processes should take them up.
 LONG = (
-    *("test_bank", "test_batch", "test_attacks", "test_faults", "test_cut_off", "test_chapters_run", "test_browser"),
+    *(
+        "test_bank",
+        "test_batch",
+        "test_attacks",
+        "test_warm",
+        "test_faults",
+        "test_cut_off",
+        "test_chapters_run",
+        "test_browser",
+    ),
     *("test_colab", "test_cluster", "test_unusual", "test_limits", "test_account", "test_nbgrader"),
 )
 

@@ -47,6 +47,7 @@ def main(end: socket.socket, warm: int = 0, load: str = "", home: str = "/", nic
         end.close()
         become(control=socket.socket(fileno=warm))
     os.nice(nice)
+    sys.modules["_warm"].forget_keys()
     exec(load, {"__name__": "loading"})
     os.chdir(home)
     become(channel=end)

@@ -114,6 +114,7 @@ def walled(
             "--clear-groups",
             "--no-new-privs",
             "--bounding-set=-all",
+            "--inh-caps=-all",
         ]
     return [*wall, *inside, *command]
 

@@ -22,12 +22,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
 
 INFO = 100  # the file descriptor on which bubblewrap tells the process whose namespaces are to be joined
 READY = 30  # seconds that bubblewrap has
 SPACES = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
 OWNER = 0xB701  # the ioctl NS_GET_USERNS: the user namespace that a namespace belongs to
+KEYCTL = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine)  # the system call, which has no other name here
 PDEATHSIG, DUMPABLE, BOUNDING_DROP, SUBREAPER, NO_NEW_PRIVS = 1, 4, 24, 36, 38  # of prctl
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -110,6 +112,8 @@ def _keep(what: dict, descriptors: list[int], become) -> None:
             holder, held = _held(what["walls"])
             _join(held)
             _prctl(PDEATHSIG, signal.SIGKILL)  # which a change of rights takes away
+        else:
+            _prctl(SUBREAPER, 1)  # what the kernel leaves behind becomes this process's
         kernel = os.fork()
     except Exception as why:
         if holder:
@@ -142,7 +146,19 @@ def _until_the_end(kernel: int, holder, status: socket.socket) -> int:
     if holder:
         holder.kill()
         holder.wait()
+    else:
+        _end_children()
     return os.waitstatus_to_exitcode(ended[1])
+
+
+def _end_children() -> None:
+    """Without walls: end what the kernel started, and what that started."""
+    with contextlib.suppress(ChildProcessError, FileNotFoundError):
+        while True:
+            with open(f"/proc/self/task/{os.getpid()}/children") as file:
+                for pid in file.read().split():
+                    os.kill(int(pid), signal.SIGKILL)
+            os.wait()
 
 
 def _held(command: list[str]) -> tuple[subprocess.Popen, int]:
@@ -159,8 +175,11 @@ def _held(command: list[str]) -> tuple[subprocess.Popen, int]:
         holder.stdin.write(b".")  # which `cat` repeats as soon as it runs behind all walls
         if not select.select([holder.stdout], [], [], READY)[0] or holder.stdout.read(1) != b".":
             holder.kill()
-            said = holder.stderr.read(10_000).decode("utf-8", "replace").strip().splitlines()
+            said = holder.stderr.read(10_000) if select.select([holder.stderr], [], [], 1)[0] else b""
+            said = said.decode("utf-8", "replace").strip().splitlines()
             raise Refused(f"bubblewrap made no sandbox: {said[-1] if said else 'it said nothing'}")
+        if not select.select([read], [], [], READY)[0]:
+            raise Refused("bubblewrap did not say which process is in its sandbox")
         return holder, json.loads(os.read(read, 10_000))["child-pid"]
     except BaseException:
         holder.kill()
@@ -215,6 +234,7 @@ def _kernel(what: dict, given: list[int], group: int | None, become) -> None:
         resource.setrlimit(number, (most, most))
     os.nice(what["nice"])
     _give_up_rights(what["user"]) if what["walls"] else _prctl(PDEATHSIG, signal.SIGKILL)
+    forget_keys()
     os.umask(0o022)
     os.environ.clear()
     os.environ |= what["environment"]
@@ -239,6 +259,12 @@ def _give_up_rights(user: int | None) -> None:
     _prctl(PDEATHSIG, signal.SIGKILL)
 
 
+def forget_keys() -> None:
+    """No key of the session's that the grader runs in, and no keyring in which one student's code leaves notes."""
+    if KEYCTL:
+        _libc.syscall(KEYCTL, 1, None)  # KEYCTL_JOIN_SESSION_KEYRING: a new one; refused, nobody has keys
+
+
 def _prctl(option: int, value: int) -> None:
     if _libc.prctl(option, value, 0, 0, 0):
         raise Refused(f"prctl {option}: {os.strerror(ctypes.get_errno())}")
@@ -247,8 +273,9 @@ def _prctl(option: int, value: int) -> None:
 def _as_if_new() -> None:
     """Random numbers as a new process has them."""
     random.seed()
+    tempfile.tempdir = None  # where the warm process had it
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     if numpy:
         numpy.random.seed()
     if torch:
-        torch.set_rng_state(torch.Generator().get_state())
+        torch.default_generator.seed()

@@ -1,6 +1,7 @@
 """Watches what a learner's processes use in sum, and ends them where it is too much."""
 
 import contextlib
+import functools
 import os
 import stat
 import threading
@@ -30,7 +31,8 @@ class Watch:
         self._checks: list[Callable[[int], str]] = [lambda pid: too_full([folder], limits.disk, pid)]
         if not counts_memory:
             self._checks.append(lambda pid: _too_much_memory(pid, limits.memory))
-            self._checks.append(lambda pid: _full_tmpfs(process.pid, limits.disk))
+            if limits.walls:
+                self._checks.append(lambda pid: _full_tmpfs(process.pid, limits.disk))
         self._pid, self._stop = process.root, threading.Event()
         self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
         self._thread.start()
@@ -58,7 +60,7 @@ def end(pid: int | None) -> None:
 
 def _too_much_memory(pid: int, most: int) -> str:
     """Shared memory counts once, however many processes share it."""
-    used = 0
+    used = _unnamed_bytes(pid, {_device_of_memory()})
     for one in _processes(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
             try:
@@ -104,6 +106,13 @@ def _unnamed_bytes(pid: int | None, devices: set[int]) -> int:
                     if about.st_nlink == 0 and stat.S_ISREG(about.st_mode) and about.st_dev in devices:
                         found[about.st_dev, about.st_ino] = about.st_blocks * 512
     return sum(found.values())
+
+
+@functools.cache
+def _device_of_memory() -> int:
+    """Where files lie that os.memfd_create makes."""
+    with open(os.memfd_create(""), "rb") as file:
+        return os.fstat(file.fileno()).st_dev
 
 
 def _processes(pid: int | None) -> list[psutil.Process]:

@@ -12,7 +12,7 @@ from nbgrader.utils import determine_grade
 
 from autograder import ROOT
 from autograder.authoring import bank
-from autograder.grading import execute, walls
+from autograder.grading import execute, forks, walls
 from autograder.grading import run as execute_notebook
 from autograder.grading.execute import TwoKernels
 from autograder.grading.faults import MachineFault
@@ -34,6 +34,11 @@ LIMITS = Limits(
     total_timeout=9,
 )
 HONEST_AFTER = 5  # attacks; and after the last one
+#: Each attack on a fork of a warm process; what is aimed at the kernel or the walls on a new Python, too.
+ATTACKED = [
+    *(pytest.param(cell, False, id=cell.metadata["attack"]) for cell in ATTACKS),
+    *(pytest.param(cell, True, id=f"cold: {cell.metadata['attack']}") for cell in ATTACKS if "cold" in cell.metadata),
+]
 
 _attacks = itertools.count(1)
 
@@ -84,8 +89,10 @@ def assert_an_honest_notebook_earns_all_points(exercises):
     assert not outcome.stopped
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda cell: cell.metadata["attack"])
-def test_an_attack_gains_nothing(attack, outside, exercises):
+@pytest.mark.parametrize(("attack", "cold"), ATTACKED)
+def test_an_attack_gains_nothing(attack, cold, outside, exercises, monkeypatch):
+    if cold:
+        monkeypatch.setattr(forks.warmth, "refused", "as this test wants")
     folder, listeners = outside
     code, names = attack.source, {"SECRET": folder / "secret.txt", "FOLDER": folder, "COURSE": ROOT, "ABSTRACT": folder}
     for name, means in {**names, "PORT": listeners["PORT"].getsockname()[1]}.items():
@@ -112,7 +119,8 @@ def test_after_all_attacks_an_honest_notebook_earns_its_points(exercises):
 
 
 def test_there_are_enough_attacks():
-    assert len(ATTACKS) >= 62
+    assert len(ATTACKS) >= 136
+    assert len(ATTACKED) >= 190
     assert len({cell.metadata["attack"] for cell in ATTACKS}) == len(ATTACKS)
 
 

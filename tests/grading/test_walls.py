@@ -3,6 +3,7 @@
 Each test runs Python behind real walls and tries to read secrets under every name they have.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 
 import course
 from autograder import ROOT
-from autograder.grading import walls
+from autograder.grading import forks, walls
+from autograder.grading.kernels import Kernel
 from autograder.grading.limits import Limits
 from autograder.grading.room import Room
 
@@ -36,16 +38,31 @@ print("imported")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may write to /usr")
 
 
-def inside(code: str, tmp_path, limits=LIMITS, fresh=False) -> str:
-    """What Python code prints behind the walls."""
-    home = tmp_path / "home"
-    home.mkdir(exist_ok=True)
-    tmp_path.chmod(0o711)
-    command = [sys.executable, "-c", code]
-    command = walls.walled(command, home, limits, walls.new_user(), fresh)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture(params=["warm", "cold"])
+def inside(request, tmp_path):
+    """inside(code) -> what it prints behind the walls, in a fork of a warm process or in a new Python."""
+
+    def forked(code: str, home: Path, limits: Limits, fresh: bool) -> str:
+        start = forks.Start(forks.FRESH if fresh else forks.LEARNER, limits, home, walls.new_user())
+        with contextlib.closing(Kernel(lambda pipes: forks.started(start, pipes, 60), 60)) as kernel:
+            assert isinstance(kernel.process, forks.Forked)
+            ran = kernel.run(code, 60)
+        assert ran.error is None, ran
+        return "".join(output.text for output in ran.outputs)
+
+    def started(code: str, home: Path, limits: Limits, fresh: bool) -> str:
+        command = walls.walled([sys.executable, "-c", code], home, limits, walls.new_user(), fresh)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run(code: str, limits: Limits = LIMITS, fresh: bool = False) -> str:
+        home = tmp_path / "home"
+        home.mkdir(exist_ok=True)
+        tmp_path.chmod(0o711)
+        return (forked if request.param == "warm" else started)(code, home, limits, fresh)
+
+    return run
 
 
 def make_course(root: Path) -> list[str]:
@@ -74,6 +91,7 @@ def installed_at(root: Path, monkeypatch) -> None:
     """As if the grader ran from a course at `root`, with its library there."""
     shutil.copytree(course.__path__[0], root / "course", dirs_exist_ok=True)
     monkeypatch.setattr(walls, "ROOT", root)
+    monkeypatch.setattr(walls, "LIBRARY", str(root))
     monkeypatch.setattr(course, "__path__", [str(root / "course")])
 
 
@@ -93,9 +111,9 @@ def below():
         shutil.rmtree(path)
 
 
-def test_this_repository_is_hidden_and_its_library_is_not(tmp_path):
+def test_this_repository_is_hidden_and_its_library_is_not(inside):
     paths = [str(ROOT), *(str(path) for path in ROOT.iterdir() if path.name != "course")]
-    said = inside(READ.format(paths=paths), tmp_path)
+    said = inside(READ.format(paths=paths))
     assert "imported" in said
     for name in ("nbgrader_config.py", "'source'", "'submitted'", "'tests'", "README.md"):
         assert name not in said
@@ -106,21 +124,21 @@ PARTS_OF_THE_SYSTEM = ["/usr/local/share", "/usr/lib", "/usr/local/lib/python3/s
 
 @needs_root
 @pytest.mark.parametrize("place", [*PARTS_OF_THE_SYSTEM, os.path.dirname(os.__file__) + "/site-packages"])
-def test_a_course_within_the_system_is_hidden(place, below, tmp_path, monkeypatch):
+def test_a_course_within_the_system_is_hidden(inside, place, below, monkeypatch):
     root = below(place)
     paths = make_course(root)
     installed_at(root, monkeypatch)
-    assert_hidden(paths, inside(READ.format(paths=paths), tmp_path))
+    assert_hidden(paths, inside(READ.format(paths=paths)))
 
 
 @needs_root
-def test_a_course_is_hidden_under_each_name_of_a_folder_that_is_linked(below, tmp_path, monkeypatch):
+def test_a_course_is_hidden_under_each_name_of_a_folder_that_is_linked(inside, below, monkeypatch):
     root = below("/usr/lib")
     paths = make_course(root)
     installed_at(root, monkeypatch)
     assert Path("/lib").resolve() == Path("/usr/lib")
     others = [path.replace("/usr/lib/", "/lib/", 1) for path in paths]
-    assert_hidden([*paths, *others], inside(READ.format(paths=[*paths, *others]), tmp_path))
+    assert_hidden([*paths, *others], inside(READ.format(paths=[*paths, *others])))
 
 
 def with_system(monkeypatch, *places: Path) -> None:
@@ -129,31 +147,31 @@ def with_system(monkeypatch, *places: Path) -> None:
     monkeypatch.setattr(walls, "_system", lambda fresh: [*usual(fresh), *map(str, places)])
 
 
-def test_a_course_in_a_home_that_holds_python_too_is_hidden(tmp_path, monkeypatch):
+def test_a_course_in_a_home_that_holds_python_too_is_hidden(inside, tmp_path, monkeypatch):
     home = tmp_path / "instructor"
     paths = make_course(home / "course")
     installed_at(home / "course", monkeypatch)
     (home / "miniconda").mkdir()
     (home / "miniconda" / "python").write_text("a part of Python")
     with_system(monkeypatch, home)
-    said = inside(READ.format(paths=[*paths, str(home / "miniconda" / "python")]), tmp_path)
+    said = inside(READ.format(paths=[*paths, str(home / "miniconda" / "python")]))
     assert_hidden(paths, said)
     assert "a part of Python" in said
 
 
-def test_a_virtual_environment_within_the_course_is_seen_and_nothing_else(tmp_path, monkeypatch):
+def test_a_virtual_environment_within_the_course_is_seen_and_nothing_else(inside, tmp_path, monkeypatch):
     root = tmp_path / "root"
     paths = make_course(root)
     installed_at(root, monkeypatch)
     (root / ".venv" / "lib").mkdir(parents=True)
     (root / ".venv" / "lib" / "library.py").write_text("a library")
     with_system(monkeypatch, root / ".venv")
-    said = inside(READ.format(paths=[*paths, str(root / ".venv" / "lib" / "library.py")]), tmp_path)
+    said = inside(READ.format(paths=[*paths, str(root / ".venv" / "lib" / "library.py")]))
     assert_hidden(paths, said)
     assert "a library" in said
 
 
-def test_a_course_that_is_itself_a_virtual_environment_shows_only_the_environment(tmp_path, monkeypatch):
+def test_a_course_that_is_itself_a_virtual_environment_shows_only_the_environment(inside, tmp_path, monkeypatch):
     root = tmp_path / "root"
     paths = make_course(root)
     installed_at(root, monkeypatch)
@@ -162,7 +180,7 @@ def test_a_course_that_is_itself_a_virtual_environment_shows_only_the_environmen
         (root / name / "part").write_text("a library")
     (root / "pyvenv.cfg").write_text("home = /usr/bin")
     with_system(monkeypatch, root)
-    said = inside(READ.format(paths=[*paths, str(root / "lib" / "part"), str(root / "pyvenv.cfg")]), tmp_path)
+    said = inside(READ.format(paths=[*paths, str(root / "lib" / "part"), str(root / "pyvenv.cfg")]))
     assert_hidden(paths, said)
     assert "a library" in said
     assert "home = /usr/bin" in said
@@ -170,25 +188,25 @@ def test_a_course_that_is_itself_a_virtual_environment_shows_only_the_environmen
 
 @needs_root
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_a_gradebook_elsewhere_is_hidden(kind, below, tmp_path):
+def test_a_gradebook_elsewhere_is_hidden(inside, kind, below):
     place = below("/usr/local/share")
     (place / "grades.db").write_text(SECRET)
     hidden = place if kind == "folder" else place / "grades.db"
-    said = inside(READ.format(paths=[str(place / "grades.db")]), tmp_path, Limits(hidden=(str(hidden),)))
+    said = inside(READ.format(paths=[str(place / "grades.db")]), Limits(hidden=(str(hidden),)))
     assert "imported" in said
     assert SECRET not in said
 
 
 @needs_root
-def test_what_is_hidden_through_a_link_is_hidden_where_it_lies(below, tmp_path):
+def test_what_is_hidden_through_a_link_is_hidden_where_it_lies(inside, below, tmp_path):
     place = below("/usr/local/share")
     (place / "grades.db").write_text(SECRET)
     (tmp_path / "link.db").symlink_to(place / "grades.db")
-    said = inside(READ.format(paths=[str(place / "grades.db")]), tmp_path, Limits(hidden=(str(tmp_path / "link.db"),)))
+    said = inside(READ.format(paths=[str(place / "grades.db")]), Limits(hidden=(str(tmp_path / "link.db"),)))
     assert SECRET not in said
 
 
-def test_what_lies_outside_the_system_is_not_there_at_all(tmp_path):
+def test_what_lies_outside_the_system_is_not_there_at_all(inside, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret").write_text(SECRET)
     paths = [
@@ -199,13 +217,13 @@ def test_what_lies_outside_the_system_is_not_there_at_all(tmp_path):
         "/var",
         "/home",
     ]
-    said = inside(READ.format(paths=paths), tmp_path)
+    said = inside(READ.format(paths=paths))
     assert SECRET not in said
     assert "/var [" not in said
     assert "/home ['learner']" in said
 
 
-def test_nothing_of_the_system_can_be_written_to(tmp_path):
+def test_nothing_of_the_system_can_be_written_to(inside):
     libraries = course.__path__[0], sys.prefix, os.path.dirname(os.__file__)
     places = [*libraries, str(ROOT), "/usr", "/etc", "/", "/dev", "/home"]
     code = f"""
@@ -217,11 +235,11 @@ for place in {places!r}:
     except OSError:
         pass
 """
-    assert inside(code, tmp_path) == ""
+    assert inside(code) == ""
     assert not any(Path(place, "new").exists() for place in places)
 
 
-def test_the_graders_environment_is_read_nowhere(tmp_path, monkeypatch):
+def test_the_graders_environment_is_read_nowhere(inside, monkeypatch):
     monkeypatch.setenv("TOKEN", SECRET)
     code = """
 import glob
@@ -231,13 +249,13 @@ for path in glob.glob("/proc/[0-9]*/environ"):
     except OSError:
         pass
 """
-    said = inside(code, tmp_path)
+    said = inside(code)
     assert "USER=learner" in said
     assert SECRET not in said
 
 
 # The room for what judges a restored network.
-def test_a_fresh_room_has_nothing_of_the_course(tmp_path):
+def test_a_fresh_room_has_nothing_of_the_course(inside):
     from course import tinygpt
 
     weights = [str(path) for path in Path(course.__path__[0]).glob("*.safetensors")]
@@ -258,7 +276,7 @@ print("course", importlib.util.find_spec("course"))
 import numpy
 print("numpy")
 """
-    said = inside(code, tmp_path, fresh=True)
+    said = inside(code, fresh=True)
     assert not [line for line in said.splitlines() if line.startswith("read") and not line.endswith(" 0")], said
     empty = ("listed ", "listed ['.venv']")  # this Python may lie in the course's folder
     assert not [line for line in said.splitlines() if line.startswith("listed") and line not in empty], said

