@@ -6,6 +6,7 @@ puts this loop in its place. What a submission goes through stays nbgrader's: it
 """
 
 import contextlib
+import itertools
 import logging
 import pickle
 import resource
@@ -156,9 +157,9 @@ class Batch:
                     self._safely(self._finish, job.student, job)
                     progress(done=1)
                 else:
-                    for job in jobs:
-                        job.lay_aside(Path(aside))
                     wait(running, return_when=FIRST_COMPLETED)
+                for job in itertools.islice(jobs, 1, None):
+                    job.lay_aside(Path(aside))
 
     def _safely(self, action: Callable, student: str, *values):
         """What `action` returns; where it fails, the student is not graded, and it is None."""

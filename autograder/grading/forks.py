@@ -294,9 +294,8 @@ class Warmth:
             "environment": start.environment(),
         }
         own, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with other:
-            with self._lock:  # else another thread might send the family away before it has forked
-                self._ready(limits).servers[start.kind].fork(what, [other.fileno(), *pipes.others])
+        with other, self._lock:  # else another thread might send the family away before it has forked
+            self._ready(limits).servers[start.kind].fork(what, [other.fileno(), *pipes.others])
         try:
             own.settimeout(seconds)
             said = own.recv(2**16)
