@@ -1182,7 +1182,7 @@ def compress_to_bytes(model, calibration):
                 q = torch.round(p / step[:, None].float())
             else:
                 hook = layer.register_forward_pre_hook(lambda _, given: seen.update(x=given[0]))
-                model(calibration)
+                model(calibration[:8])
                 hook.remove()
                 q = rounded(p.double(), step.double(), seen["x"].reshape(-1, p.shape[1]).double())
             layer.weight.copy_(q * step[:, None])

@@ -8,6 +8,5 @@ apt-get -qq update
 DEBIAN_FRONTEND=noninteractive apt-get -qq install -y bubblewrap python3-venv
 python3 -m venv "$root/venv"
 cd "$root/source"
-# PyTorch's own index has builds without CUDA, which are smaller by gigabytes.
-"$root/venv/bin/python" -m pip install --quiet -c constraints.txt \
-  --extra-index-url https://download.pytorch.org/whl/cpu -e '.[instructor]'
+# Where pip would take a PyTorch build with CUDA, gigabytes larger, name an index of CPU builds in PIP_EXTRA_INDEX_URL.
+"$root/venv/bin/python" -m pip install --quiet -c constraints.txt -e '.[instructor]'
