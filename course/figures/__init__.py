@@ -1,11 +1,14 @@
 """The chapters' figures, one module each. They draw; what they show is computed by functions the learner passes in.
 
-While a notebook is graded nobody looks: `Figure` and `Live` are stand-ins then, which draw nothing.
+While a notebook is graded nobody looks: `Figure` and `Live` are stand-ins then, which draw nothing. COURSE_DRAWS=1 in
+the environment has them drawn all the same: tests of figures run chapters whose trainings are cut short.
 """
+
+import os
 
 from course import GRADING
 
-if GRADING:
+if GRADING and not os.environ.get("COURSE_DRAWS"):
     from course.undrawn import Asked as Live
     from course.undrawn import Undrawn as Figure
 else:

@@ -20,6 +20,7 @@ from autograder.showing.browser import chromium, close, open_notebook, run_all, 
 from autograder.showing.lab import served
 
 FIRST = "ch01_quantization"
+SHORT = "%env NBGRADER_EXECUTION=autograde\n%env COURSE_DRAWS=1"
 
 
 def released(chapter):
@@ -27,9 +28,9 @@ def released(chapter):
 
 
 def answered(chapter):
-    """The release with right answers; what trains is cut short, as while grading."""
+    """The release with right answers; what trains is cut short, as while grading, and figures are drawn."""
     notebook = sample_class.submission("ada", chapter)
-    notebook.cells.insert(0, nbformat.v4.new_code_cell("%env NBGRADER_EXECUTION=autograde"))
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(SHORT))
     return notebook
 
 

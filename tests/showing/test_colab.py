@@ -44,7 +44,7 @@ def environment():
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     uninstall = ["-m", "pip", "uninstall", "-q", "-y", "model-compression-course"]
     python(*uninstall, env=environment)
-    yield environment | {"NBGRADER_EXECUTION": "autograde", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    yield environment | {"NBGRADER_EXECUTION": "autograde", "COURSE_DRAWS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     python(*uninstall, env=environment)
 
 

@@ -16,8 +16,9 @@ from playwright.sync_api import expect
 
 from autograder import CourseError
 from autograder.authoring import chapters
+from autograder.reporting import page_text
 from autograder.showing import demo as server
-from autograder.showing import demo_pages, page_text, ports
+from autograder.showing import demo_pages, ports
 from autograder.showing.browser import chromium
 from autograder.showing.recorder import KEPT
 
@@ -62,7 +63,7 @@ def demo(course_copy):
     """The served demo of one chapter: (address, process, what it printed first)."""
     port = ports.find_free()
     command = [sys.executable, "-m", "autograder", "demo", CHAPTER, "--port", str(port)]
-    environment = os.environ | {"NBGRADER_EXECUTION": "autograde"}  # what trains is cut short
+    environment = os.environ | {"NBGRADER_EXECUTION": "autograde", "COURSE_DRAWS": "1"}  # what trains is cut short
     with subprocess.Popen(command, cwd=course_copy, env=environment, stdout=subprocess.PIPE, text=True) as process:
         said = process.stdout.readline()
         yield f"http://127.0.0.1:{port}", process, said

@@ -75,7 +75,7 @@ def test_pages_lead_to_their_neighbours_and_the_index_to_all(all_pages):
 def site(course_copy):
     """site/ of one chapter, whose source was run; what trains is cut short."""
     command = [sys.executable, "-m", "autograder", "site", CHAPTER]
-    environment = os.environ | {"NBGRADER_EXECUTION": "autograde"}
+    environment = os.environ | {"NBGRADER_EXECUTION": "autograde", "COURSE_DRAWS": "1"}
     done = subprocess.run(command, cwd=course_copy, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"wrote {course_copy}/site/index.html\n"
@@ -109,7 +109,7 @@ def test_what_was_run_is_kept_until_the_chapter_changes(site, course_copy):
     kept = course_copy / ".make" / "played" / CHAPTER / "played.ipynb"
     first = kept.stat().st_mtime_ns
     command = [sys.executable, "-m", "autograder", "site", CHAPTER]
-    environment = os.environ | {"NBGRADER_EXECUTION": "autograde"}
+    environment = os.environ | {"NBGRADER_EXECUTION": "autograde", "COURSE_DRAWS": "1"}
     subprocess.run(command, cwd=course_copy, env=environment, capture_output=True, check=True)
     assert kept.stat().st_mtime_ns == first
     assert sorted(path.name for path in site.iterdir()) == [CHAPTER, f"{CHAPTER}.html", "index.html"]
