@@ -792,7 +792,7 @@ def gpt_with_weights(change):
     return changed
 
 
-gpt_bits = list(range(2, 5 if GRADING else 9))
+gpt_bits = list(range(2, 9))
 needed, texts = [], []
 for bits in tqdm(gpt_bits, desc="bits", leave=False):
     quantized = gpt_with_weights(lambda w: quantize_dequantize(w, bits, float(w.min()), float(w.max())))
