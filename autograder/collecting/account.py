@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 #: What becomes of a person, in the order of the account. Each stands in one of these.
@@ -33,26 +34,51 @@ REMARKS = {
 LOOK = {"in doubt", "skipped", "noticed", "namesakes", "not on roster"}
 
 
-class Account:
-    """rows: {state or remark: {student or upload: why}}."""
+class Rows:
+    """Who became what, and why: what the accounts of collecting and of grading are made of.
 
-    def __init__(self, chapter: str, replaced: str = "replaced/"):
-        self.chapter, self.replaced = chapter, replaced
-        self.rows: dict[str, dict[str, str]] = {name: {} for name in (*PEOPLE, *UPLOADS, *REMARKS)}
+    states: groups of {state: what it means}; whoever is accounted for has one state of each group at most.
+    remarks: {kind: what it means} beside that. look: which of both somebody should look at. wide: of their names.
+    rows: {state or remark: {who: why}}.
+    """
+
+    def __init__(self, chapter: str, states: Sequence[dict[str, str]], remarks: dict[str, str], look: set, wide: int):
+        self.chapter, self._states, self._look, self._wide = chapter, states, look, wide
+        self._means = {name: means for group in (*states, remarks) for name, means in group.items()}
+        self.rows: dict[str, dict[str, str]] = {name: {} for name in self._means}
 
     def is_(self, state: str, who: str, why: str = "") -> None:
-        """A person has one state, and an upload one: a later one replaces it."""
-        for other in PEOPLE if state in PEOPLE else UPLOADS:
+        """A later state replaces an earlier one."""
+        for other in next(group for group in self._states if state in group):
             self.rows[other].pop(who, None)
         self.rows[state][who] = why
 
-    def remark(self, kind: str, student: str, why: str = "") -> None:
-        before = self.rows[kind].get(student)
-        self.rows[kind][student] = f"{before}; {why}" if before else why
+    def remark(self, kind: str, who: str, why: str = "") -> None:
+        before = self.rows[kind].get(who)
+        self.rows[kind][who] = f"{before}; {why}" if before else why
 
     @property
     def needs_a_look(self) -> bool:
-        return any(self.rows[name] for name in LOOK)
+        return any(self.rows[name] for name in self._look)
+
+    def lines(self) -> list[str]:
+        """Lines of at most 120 characters, names of any kind made printable."""
+        lines = []
+        for name, means in self._means.items():
+            if found := self.rows[name]:
+                lines.append(f"  {name:<{self._wide}} {len(found):4}" + f"   ({means})" * bool(means))
+                silent = [shown(who) for who, why in sorted(found.items()) if not why]
+                lines += _wrapped(silent) if silent else []
+                lines += [f"      {shown(who)}: {shown(why, 400)}" for who, why in sorted(found.items()) if why]
+        return lines
+
+
+class Account(Rows):
+    """Of one collection. replaced: the folder of what was replaced."""
+
+    def __init__(self, chapter: str, replaced: str = "replaced/"):
+        people = {name: means.format(replaced=replaced) for name, means in PEOPLE.items()}
+        super().__init__(chapter, (people, UPLOADS), REMARKS, LOOK, wide=14)
 
     @property
     def not_collected(self) -> dict[str, str]:
@@ -60,15 +86,7 @@ class Account:
 
     def text(self) -> str:
         taken = len(self.rows["collected"]) + len(self.rows["replaced"])
-        lines = [f"{self.chapter}: {taken} submission{'s' * (taken != 1)} collected"]
-        for name, means in {**PEOPLE, **UPLOADS, **REMARKS}.items():
-            if found := self.rows[name]:
-                means = means.format(replaced=self.replaced)
-                lines.append(f"  {name:<14} {len(found):4}" + f"   ({means})" * bool(means))
-                silent = [shown(who) for who, why in sorted(found.items()) if not why]
-                lines += wrapped(silent) if silent else []
-                lines += [f"      {shown(who)}: {shown(why, 400)}" for who, why in sorted(found.items()) if why]
-        return "\n".join(lines)
+        return "\n".join([f"{self.chapter}: {taken} submission{'s' * (taken != 1)} collected", *self.lines()])
 
     def close(self, path: Path) -> None:
         """Print it, and write it to a file; neither can fail."""
@@ -78,7 +96,7 @@ class Account:
             path.write_text(f"{text}\n", "utf-8")
 
 
-def wrapped(names: list[str]) -> list[str]:
+def _wrapped(names: list[str]) -> list[str]:
     """The names in lines; each stays in one piece."""
     wrap = textwrap.TextWrapper(114, break_on_hyphens=False, break_long_words=False)
     return [f"      {line}".replace("\0", " ") for line in wrap.wrap(", ".join(n.replace(" ", "\0") for n in names))]

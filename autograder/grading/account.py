@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from autograder.collecting.account import say, shown, wrapped
+from autograder.collecting.account import Rows, say
 
 #: What becomes of a folder, in the order of the account. Each stands in one of these.
 STATES = {
@@ -31,45 +31,22 @@ REMARKS = {
 LOOK = {"unreadable", "no notebook", "stopped", "points by hand", "not a student's"}
 
 
-class Account:
-    """Who became what, and why. rows: {state: {student: why}}."""
+class Account(Rows):
+    """Of one command that grades."""
 
     def __init__(self, chapter: str):
-        self.chapter, self._started = chapter, time.monotonic()
-        self.rows: dict[str, dict[str, str]] = {name: {} for name in (*STATES, *REMARKS)}
-
-    def is_(self, state: str, student: str, why: str = "") -> None:
-        """A folder has one state: a later one replaces it."""
-        for other in STATES:
-            self.rows[other].pop(student, None)
-        self.rows[state][student] = why
-
-    def remark(self, kind: str, student: str, why: str) -> None:
-        before = self.rows[kind].get(student)
-        self.rows[kind][student] = f"{before}; {why}" if before else why
-
-    @property
-    def needs_a_look(self) -> bool:
-        return any(self.rows[name] for name in LOOK)
+        super().__init__(chapter, (STATES,), REMARKS, LOOK, wide=17)
+        self._started = time.monotonic()
 
     @property
     def not_graded(self) -> dict[str, str]:
         return self.rows["not graded"]
 
     def text(self) -> str:
-        """The account in lines of at most 120 characters, names of any kind made printable."""
         graded = len(self.rows["graded"]) + len(self.rows["unreadable"])
         seconds = time.monotonic() - self._started
         each = f", {seconds / graded:.1f} s each" if graded else ""
-        lines = [f"{self.chapter}: {graded} submissions graded in {seconds:.0f} s{each}"]
-        for name, means in {**STATES, **REMARKS}.items():
-            if found := self.rows[name]:
-                lines.append(f"  {name:<17} {len(found):4}" + f"   ({means})" * bool(means))
-                silent = [student for student, why in found.items() if not why]
-                if silent:
-                    lines += wrapped([shown(student) for student in sorted(silent)])
-                lines += [f"      {shown(student)}: {shown(why, 400)}" for student, why in sorted(found.items()) if why]
-        return "\n".join(lines)
+        return "\n".join([f"{self.chapter}: {graded} submissions graded in {seconds:.0f} s{each}", *self.lines()])
 
     def close(self, folder: Path) -> None:
         """Print it, and write it to `folder`; neither can fail."""

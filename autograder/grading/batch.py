@@ -35,15 +35,16 @@ from traitlets.config import Application
 
 from autograder import NEEDS_A_LOOK
 from autograder.authoring import chapters
+from autograder.collecting.account import say, shown
 from autograder.grading import gradebook, mend, submission
-from autograder.grading.account import Account, say, shown
+from autograder.grading.account import Account
 from autograder.grading.execute import STOPPED, TwoKernels
 from autograder.grading.faults import MachineFault
 from autograder.grading.files import is_notebook
-from autograder.grading.forks import warmth
+from autograder.grading.forks import PREFIX, warmth
 from autograder.grading.outputs import error
 from autograder.grading.record import Recorder
-from autograder.grading.room import PREFIX, sweep
+from autograder.grading.room import sweep
 from autograder.grading.run import Outcome, run
 from autograder.grading.workers import Grading, Pool
 

@@ -18,8 +18,8 @@ from concurrent.futures import Future, InvalidStateError
 
 from nbformat import NotebookNode
 
+from autograder.collecting.account import say, shown
 from autograder.grading import remote
-from autograder.grading.account import say, shown
 from autograder.grading.faults import MachineFault
 from autograder.grading.limits import Limits
 from autograder.grading.placing import Nobody, Places, Try, Worker

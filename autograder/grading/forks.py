@@ -32,6 +32,7 @@ from autograder.grading.kernels import Pipes, Process, remove
 from autograder.grading.limits import Limits
 
 LEARNER, FRESH, TESTS = "learner", "fresh", "tests"
+PREFIX = f"grading-{os.getpid()}-"  # of temporary folders: by the number `room.sweep` knows whose they were
 START = 60  # seconds for a kernel, or for a warm process, to start
 IDLE = 60  # seconds that warm processes stay with nothing to do
 NICE = 10  # learners' processes get the processor after the grader's own work
@@ -166,7 +167,7 @@ class Forked:
     """A fork of a warm process. status: the other end of what its keeper says, see `warm`."""
 
     def __init__(self, status: socket.socket, said: dict):
-        self._status, self._code = status, None
+        self._status = status
         self.root, self.pid = said["keeper"], said["pid"]
 
     def ended(self) -> int | None:
@@ -174,8 +175,8 @@ class Forked:
         with contextlib.suppress(OSError, ValueError, KeyError):
             self._status.settimeout(2)
             said = self._status.recv(1000)
-            self._code = json.loads(said)["ended"] if said else -signal.SIGKILL
-        return self._code
+            return json.loads(said)["ended"] if said else -signal.SIGKILL
+        return None
 
     def close(self) -> None:
         """Its keeper ends the kernel and its sandbox when it hears that nobody listens any more."""
@@ -222,7 +223,7 @@ class _Family:
 
     def __init__(self, limits: Limits):
         self.preload, self.stamp = limits.preload, _stamp()
-        self.place, self.process, self.servers = Path(tempfile.mkdtemp(prefix=f"grading-{os.getpid()}-")), None, {}
+        self.place, self.process, self.servers = Path(tempfile.mkdtemp(prefix=PREFIX)), None, {}
         try:
             own, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             boot, given = socket.socketpair()

@@ -6,13 +6,18 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
+from alembic.script import ScriptDirectory
 from nbgrader.api import BaseCell, Comment, Grade, Gradebook, MissingEntry, Student
+from nbgrader.dbutil import ALEMBIC_DIR
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from autograder import COURSE_ID, GRADEBOOK
+from autograder import COURSE_ID, GRADEBOOK, CourseError
 from autograder.grading.faults import MachineFault
 
 Result = TypeVar("Result")
@@ -37,6 +42,37 @@ class Patience:
                     self.seconds = 0
                     raise MachineFault(f"the gradebook cannot be used: {error.orig}") from error
                 time.sleep(0.5)
+
+
+def exists(url: str) -> bool:
+    """False where it is a file that is not there."""
+    address = make_url(url)
+    return address.get_backend_name() != "sqlite" or Path(address.database or "").is_file()
+
+
+def address_of(url: str) -> str:
+    """It as a person may read it: a path, or an address without its password."""
+    return make_url(url).render_as_string(hide_password=True).removeprefix("sqlite:///")
+
+
+def require_current(url: str) -> None:
+    """Raise CourseError where it is not a gradebook that this nbgrader can use."""
+    shown, engine = address_of(url), create_engine(url)
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except OperationalError as error:
+        if "no such table" not in str(error):
+            raise CourseError(f"the gradebook {shown} cannot be used: {error.orig}") from None
+        found = None
+    except DatabaseError as error:
+        raise CourseError(
+            f"{shown} is damaged ({error.orig}): put back a copy, or move it away to begin anew"
+        ) from None
+    finally:
+        engine.dispose()
+    if found != ScriptDirectory(ALEMBIC_DIR).get_current_head():
+        raise CourseError(f"{shown} was made by another nbgrader: keep a copy, then run nbgrader db upgrade")
 
 
 @functools.lru_cache(maxsize=8)

@@ -168,7 +168,7 @@ class Stream:
 
 
 def make_shell():
-    """IPython's shell as a notebook has it, without a front end; `attach` gives it one."""
+    """IPython's shell as a notebook has it, without a front end; `serve` gives it one."""
     os.environ |= SURROUNDINGS
     from IPython.core.compilerop import CachingCompiler, code_name
     from IPython.core.displayhook import DisplayHook

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 
-from autograder.grading.account import say
+from autograder.collecting.account import say
 
 SILENT = 30  # seconds without a sign of life from a worker; then others get its work, too
 PATIENCE = 60  # seconds that a submission waits while no worker is there that may take it

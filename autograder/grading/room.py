@@ -12,11 +12,9 @@ import psutil
 from autograder import ROOT
 from autograder.grading import cgroup, walls, watch
 from autograder.grading.faults import KernelGone, MachineFault
-from autograder.grading.forks import FRESH, LEARNER, START, TESTS, Start, started, warmth
+from autograder.grading.forks import FRESH, LEARNER, PREFIX, START, TESTS, Start, started, warmth
 from autograder.grading.kernels import Kernel, remove
 from autograder.grading.limits import Limits
-
-PREFIX = f"grading-{os.getpid()}-"
 
 
 class Room:

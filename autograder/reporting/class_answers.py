@@ -12,8 +12,8 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import is_grade
 
 from autograder.authoring import chapters
+from autograder.collecting.account import shown
 from autograder.grading import gradebook, submission
-from autograder.grading.account import shown
 from autograder.grading.run import imports
 from autograder.reporting.behaviour import Stop, needed, stopped
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nbgrader.coursedir import CourseDirectory
 
 from autograder import NEEDS_A_LOOK, CourseError
-from autograder.grading.account import say, shown
+from autograder.collecting.account import say, shown
 from autograder.grading.submission import folders, mark_of
 from autograder.reporting import grade_sheets, grades, report, uploads
 

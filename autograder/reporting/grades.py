@@ -3,21 +3,18 @@
 import contextlib
 import datetime
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-from alembic.script import ScriptDirectory
 from nbgrader.api import Assignment, Grade, Gradebook, Student, SubmittedAssignment, SubmittedNotebook
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.dbutil import ALEMBIC_DIR
-from sqlalchemy import and_, case, create_engine, func, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy import and_, case, func
+from sqlalchemy.exc import SQLAlchemyError
 
 from autograder import COURSE_ID, CourseError
 from autograder.authoring import build
 from autograder.collecting.roster import Person
+from autograder.grading.gradebook import address_of, exists, require_current
 
 
 class NoGradebook(CourseError):
@@ -122,37 +119,17 @@ def configured(url: str | None = None) -> NbGraderAPI:
 @contextlib.contextmanager
 def gradebook(course: CourseDirectory) -> Iterator[Gradebook]:
     """The configured gradebook, wherever it lies; raises CourseError where it cannot be read."""
-    _require_current(course.db_url)
+    if not exists(course.db_url):
+        raise NoGradebook(
+            f"there is no gradebook yet ({address_of(course.db_url)}): "
+            "run make, or nbgrader generate_assignment and autograde"
+        )
+    require_current(course.db_url)
     try:
         with Gradebook(course.db_url, course.course_id or COURSE_ID) as opened:
             yield opened
     except SQLAlchemyError as error:
         raise CourseError(f"the gradebook cannot be read: {str(error).splitlines()[0]}") from error
-
-
-def _require_current(url: str) -> None:
-    address = make_url(url)
-    shown = address.render_as_string(hide_password=True).removeprefix("sqlite:///")
-    if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
-        raise NoGradebook(
-            f"there is no gradebook yet ({shown}): run make, or nbgrader generate_assignment and autograde"
-        )
-    engine = create_engine(address)
-    try:
-        with engine.connect() as connection:
-            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    except OperationalError as error:
-        if "no such table" not in str(error):
-            raise CourseError(f"the gradebook {shown} cannot be used: {error.orig}") from None
-        found = None
-    except DatabaseError as error:
-        raise CourseError(
-            f"{shown} is damaged ({error.orig}): put back a copy, or move it away to begin anew"
-        ) from None
-    finally:
-        engine.dispose()
-    if found != ScriptDirectory(ALEMBIC_DIR).get_current_head():
-        raise CourseError(f"{shown} was made by another nbgrader: keep a copy, then run nbgrader db upgrade")
 
 
 def number(points: float | None, none: str = "") -> str:

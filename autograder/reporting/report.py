@@ -11,7 +11,7 @@ from tqdm.utils import disp_len, disp_trim
 from autograder import ROOT
 from autograder.authoring import build
 from autograder.collecting import roster
-from autograder.grading.account import say, shown
+from autograder.collecting.account import say, shown
 from autograder.grading.command import ready
 from autograder.reporting import grades
 from autograder.reporting.grades import Grades

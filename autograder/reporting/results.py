@@ -13,8 +13,8 @@ import nbformat
 
 from autograder import ROOT, CourseError
 from autograder.authoring import chapters
+from autograder.collecting.account import say, shown
 from autograder.grading import gradebook
-from autograder.grading.account import say, shown
 from autograder.reporting import grades
 from autograder.reporting.grade_sheets import harmless
 

@@ -14,8 +14,8 @@ import nbformat
 
 from autograder import ROOT, CourseError
 from autograder.authoring import bank, build, chapters
+from autograder.collecting.account import say, shown
 from autograder.grading import mend, submission
-from autograder.grading.account import say, shown
 from autograder.reporting.winnowing import RUN, Token, chosen, hashes, tokens
 
 SHORT = 40  # tokens: there are few ways to write a shorter answer, so it is not compared

@@ -13,7 +13,8 @@ from small_course import CHAPTER, CONFIG, listed
 
 from autograder import COURSE_ID, NEEDS_A_LOOK
 from autograder.authoring import chapters
-from autograder.grading.account import REMARKS, STATES, Account, shown
+from autograder.collecting.account import shown
+from autograder.grading.account import REMARKS, STATES, Account
 
 
 def folder(course, student):
