@@ -12,44 +12,65 @@ import hashlib
 import json
 import math
 import os
+import re
 from importlib import resources
 from pathlib import Path
 
 #: Core exercises per chapter, 0 to 9: 58 in all. Labs are graded too, but are not part of this count.
 CORE = (7, 6, 6, 5, 6, 5, 6, 6, 5, 6)
 PROGRESS = Path(".course_progress.json")
+#: A right number times one of these is one in another unit: a share for a percentage, MB for GB.
+FACTORS = tuple(10.0**power for power in (-9, -6, -3, -2, 2, 3, 6, 9))
+LINE_HINT = "run the function line by line on one small input, and compare each value with what it should be."
 
 
 def check(exercise: str, answer) -> None:
     """Say whether `answer` to a Derive, Trace or Design exercise is right, and keep the progress.
 
     exercise: its number in the text, such as "1.1". answer: a number, a letter, a list of keys, or, where an exercise
-    asks for several numbers, the list of them.
-    A hint appears from the second miss on. While nbgrader validates, a wrong answer raises AssertionError,
-    so that its Validate button reports it; while it grades, nothing is said, because the hidden tests decide.
+    asks for several numbers, the list of them: each gets a word of its own. Text that reads as a number is that number.
+    An answer of another kind is told what kind is wanted; a hint about the idea appears from the second miss on.
+    While nbgrader validates, a wrong answer raises AssertionError, so that its Validate button reports it; while it
+    grades, nothing is said, because the hidden tests decide.
     """
-    mode = os.environ.get("NBGRADER_EXECUTION")
-    if mode == "autograde":
+    if os.environ.get("NBGRADER_EXECUTION") == "autograde":
         return
     known = _known(exercise)
-    parts = answer if isinstance(answer, list | tuple) else [answer]
-    answered = canonical(answer) != "" and not any(part is None or part is ... for part in parts)
-    right = answered and digest(known["salt"], canonical(answer)) in known["digests"]
-    if mode == "validate":
-        assert answered, f"Exercise {exercise} has no answer yet."
-        assert right, f"Exercise {exercise}: not yet."
+    parts = known["parts"]
+    one = len(parts) == 1
+    answers = [answer] if one else list(answer) if isinstance(answer, list | tuple) else [answer]
+    if any(_empty(given) for given in answers):
+        return _tell(exercise, "no answer yet. Put yours into the cell above and run both cells again.")
+    if not one and len(answers) != len(parts):
+        return _tell(
+            exercise, f"not yet. {len(parts)} numbers are wanted: {', '.join(part['name'] for part in parts)}."
+        )
+    said = [_judged(known["salt"], part, given) for part, given in zip(parts, answers, strict=True)]
+    missed = [part for part, verdict in zip(parts, said, strict=True) if verdict is not None]
+    if not missed:
+        return _tell(exercise, "right.", right=True, done=True)
+    words = "".join(f" {verdict}" for verdict in said if verdict)
+    if not one:
+        names = [f"{part['name']} {'not yet' if part in missed else 'is right'}" for part in parts]
+        words = f" {'; '.join(names)}.{words}"
+    hint = (
+        "" if any(said) else next((known["hints"][key] for key in (missed[0]["name"], "") if key in known["hints"]), "")
+    )
+    _tell(exercise, f"not yet.{words}", hint=hint)
+
+
+def check_line(exercise: str, line) -> None:
+    """Say whether `line` is the number of the first wrong line of a Debug exercise; else like `check`."""
+    if os.environ.get("NBGRADER_EXECUTION") == "autograde":
         return
-    progress = _load()
-    if right:
-        say = f"Exercise {exercise}: right."
-        _mark_done(progress, exercise)
-    elif not answered:
-        say = f"Exercise {exercise}: no answer yet. Put yours into the cell above and run both cells again."
-    else:
-        misses = progress["misses"][exercise] = progress["misses"].get(exercise, 0) + 1
-        say = f"Exercise {exercise}: not yet." + (f" Hint: {known['hint']}" if misses > 1 else "")
-    note = _save(progress)
-    _display(say + note, progress, int(exercise.split(".")[0].lstrip("L")))
+    known = _known(exercise)
+    name = f"ex_{exercise.replace('.', '_')}_line"
+    if _empty(line):
+        return _tell(exercise, f"no line yet. Set {name} to the number of a line, such as 2.")
+    verdict = _judged(known["salt"], known["line"], line)
+    if verdict is None:
+        return _tell(exercise, f"line {_number(line):g} is the first wrong one.", right=True)
+    _tell(exercise, f"line {line} is not the first wrong one, not yet. {verdict}".strip(), hint=LINE_HINT)
 
 
 def passed(exercise: str) -> None:
@@ -57,11 +78,9 @@ def passed(exercise: str) -> None:
     if os.environ.get("NBGRADER_EXECUTION"):
         return
     _known(exercise)
-    progress = _load()
-    _mark_done(progress, exercise)
-    note = _save(progress)
-    say = f"Exercise {exercise}: the visible checks pass. The hidden ones also try edge cases and bad input."
-    _display(say + note, progress, int(exercise.lstrip("L").split(".")[0]))
+    _tell(
+        exercise, "the visible checks pass. The hidden ones also try edge cases and bad input.", right=True, done=True
+    )
 
 
 def show_progress(chapter: int) -> None:
@@ -69,43 +88,118 @@ def show_progress(chapter: int) -> None:
     _display("", _load(), chapter)
 
 
-def canonical(answer) -> str:
+def canonical(answer, digits: int = 3) -> str:
     """The text that stands for an answer in a digest: numbers to three significant digits, letters in upper case.
 
-    >>> canonical(0.0019608), canonical(" b "), canonical(["calibrate", "evaluate"]), canonical([4096, 0.5])
-    ('0.00196', 'B', 'calibrate > evaluate', '4.1e+03 > 0.5')
+    digits: significant digits, more where an exercise asks for more.
+
+    >>> canonical(0.0019608), canonical(" b "), canonical(["calibrate", "evaluate"]), canonical("2048")
+    ('0.00196', 'B', 'calibrate > evaluate', '2.05e+03')
     """
-    if isinstance(answer, str):
-        return answer.strip().upper()
     if isinstance(answer, list | tuple):
-        return " > ".join(part.strip().lower() if isinstance(part, str) else canonical(part) for part in answer)
-    try:
-        return f"{float(answer):.3g}"
-    except (TypeError, ValueError, OverflowError):
-        return f"no number, letter or list: {type(answer).__name__}"
+        return " > ".join(str(part).strip().lower() for part in answer)
+    number = _number(answer)
+    if number is not None:
+        return f"{number:.{digits}g}"
+    return answer.strip().upper() if isinstance(answer, str) else f"no number, letter or list: {type(answer).__name__}"
 
 
-def accepted(exact: float) -> set[str]:
-    """The numbers of three significant digits that stand for `exact`: what rounds to them is within 1 % of it.
+def accepted(exact: float, within: float = 0.01) -> set[str]:
+    """The texts of numbers that stand for `exact`: what rounds to them is within that share of it.
 
     >>> sorted(accepted(2.0))
     ['1.99', '2', '2.01']
     """
     if not exact:
         return {"0"}
-    size = abs(exact)
-    unit = 10.0 ** (math.floor(math.log10(size * 0.99)) - 2)
-    numbers = {float(f"{k * unit:.3g}") for k in range(round(0.98 * size / unit), round(1.02 * size / unit) + 1)}
+    size, digits = abs(exact), digits_for(within)
+    unit = 10.0 ** (math.floor(math.log10(size * 0.99)) - digits + 1)
+    lowest, highest = (round((1 + side * 2 * within) * size / unit) for side in (-1, 1))
+    numbers = {float(f"{k * unit:.{digits}g}") for k in range(lowest, highest + 1)}
     return {
-        canonical(math.copysign(number, exact))
+        canonical(math.copysign(number, exact), digits)
         for number in numbers
-        if abs(number - size) + 10.0 ** (math.floor(math.log10(number)) - 2) / 2 <= 0.01 * size
+        if abs(number - size) + 10.0 ** (math.floor(math.log10(number)) - digits + 1) / 2 <= within * size
     }
+
+
+def digits_for(within: float) -> int:
+    """How many significant digits tell numbers apart that differ by that share: 3 for 1 %, 4 for 0.1 %."""
+    return 1 + math.ceil(-math.log10(within) - 1e-9)
 
 
 def digest(salt: str, text: str) -> str:
     """16 hexadecimal digits that name an answer without showing it."""
     return hashlib.blake2b(text.encode(), salt=salt.encode(), digest_size=8).hexdigest()
+
+
+def _judged(salt: str, part: dict, given) -> str | None:
+    """None where `given` is right; else what to say of its kind or its unit, or "" where only the idea is missing."""
+    wants, of = part["wants"], part.get("of", [])
+
+    def fits(answer) -> bool:
+        return digest(salt, canonical(answer, part.get("digits", 3))) in part["digests"]
+
+    if wants == "number":
+        number = _number(given)
+        if number is None or not math.isfinite(number):
+            return _no_number(given)
+        if fits(number):
+            return None
+        wrong_unit = number and any(fits(number * factor) for factor in FACTORS)
+        return "The digits are right, the unit is not: look again at which one is asked for." if wrong_unit else ""
+    if wants == "letter":
+        if canonical(given) not in of:
+            return f"One letter of {', '.join(of)} is wanted, in quotes."
+        return None if fits(given) else ""
+    if not isinstance(given, list | tuple):
+        return f'A list of keys is wanted, such as ["{of[0]}", "{of[-1]}", ...].'
+    if sorted(canonical([key]) for key in given) != of:
+        return f"The list should have each of {', '.join(of)} once."
+    return None if fits(given) else ""
+
+
+def _no_number(given) -> str:
+    if isinstance(given, str) and (found := re.match(r"\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*\D*$", given, re.IGNORECASE)):
+        return f"Give the number alone, without quotes or unit: {found[1]}."
+    kind = {"str": "text", "list": "a list", "tuple": "a tuple", "ndarray": "an array"}
+    given_kind = kind.get(type(given).__name__, str(given) if isinstance(given, float) else type(given).__name__)
+    return f"A number is wanted, this is {given_kind}."
+
+
+def _number(answer) -> float | None:
+    """The one number that `answer` is or reads as, else None."""
+    if isinstance(answer, bool):
+        return None
+    try:
+        return float(answer)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of many elements
+        return None
+
+
+def _empty(given) -> bool:
+    if isinstance(given, list | tuple):
+        return not given or any(part is None or part is ... for part in given)
+    return given is None or given is ... or (isinstance(given, str) and not given.strip())
+
+
+def _tell(exercise: str, words: str, *, right: bool = False, done: bool = False, hint: str = "") -> None:
+    """Show the verdict and keep the progress; a wrong answer that has earned a hint counts as a miss."""
+    if os.environ.get("NBGRADER_EXECUTION") == "validate":
+        assert right, f"Exercise {exercise}: {words}"
+        return
+    progress = _load()
+    if done:
+        _mark_done(progress, exercise)
+    if hint:
+        misses = progress["misses"][exercise] = progress["misses"].get(exercise, 0) + 1
+        words += f" Hint: {hint}" if misses > 1 else ""
+    note = _save(progress)
+    _display(f"Exercise {exercise}: {words}{note}", progress, _chapter(exercise))
+
+
+def _chapter(exercise: str) -> int:
+    return int(exercise.lstrip("L").split(".")[0])
 
 
 @functools.cache
@@ -182,6 +276,11 @@ class _Verdict:
 def _display(say: str, progress: dict, chapter: int) -> None:
     from IPython.display import display
 
+    labs = [name for name in _all_known() if name.startswith("L") and _chapter(name) == chapter]
     core = [name for name in progress["done"] if not str(name).startswith("L")]
-    here = sum(name.split(".")[0] == str(chapter) for name in core)
-    display(_Verdict(say, [(f"Chapter {chapter}", here, CORE[chapter]), ("Course", len(core), sum(CORE))]))
+    bars = [
+        (f"Chapter {chapter}", sum(name.split(".")[0] == str(chapter) for name in core), CORE[chapter]),
+        ("its labs", sum(name in progress["done"] for name in labs), len(labs)),
+        ("Course", len(core), sum(CORE)),
+    ]
+    display(_Verdict(say, bars))

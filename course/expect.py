@@ -14,10 +14,10 @@ import numpy as np
 from course.check import canonical
 
 
-def number(value, exact: float, traps: dict[float, str] | None = None) -> None:
-    """`value` is a number within 1 % of `exact`.
+def number(value, exact: float, traps: dict[float, str] | None = None, within: float = 0.01) -> None:
+    """`value` is a number, or text that reads as one, within that share of `exact`.
 
-    traps: wrong numbers that come from a known mistake, and what to say to each.
+    traps: wrong numbers that come from a known mistake, and what to say to each; none lies within the tolerance.
     """
     __tracebackhide__ = True
     _answered(value, "a number")
@@ -25,12 +25,12 @@ def number(value, exact: float, traps: dict[float, str] | None = None) -> None:
         value = float(value)
     except (TypeError, ValueError, OverflowError):
         raise AssertionError(f"expected a number, got {_short(value)}") from None
-    if _close(value, exact):
+    if _close(value, exact, within):
         return
-    for trap, say in (traps or {}).items():
-        if _close(value, trap):
+    for trap, say in sorted((traps or {}).items(), key=lambda item: abs(item[0] - value)):
+        if _close(value, trap, within):
             raise AssertionError(f"{value:.4g} is not right: {say}")
-    raise AssertionError(f"{value:.4g} is not within 1 % of the exact value")
+    raise AssertionError(f"{value:.4g} is not within {100 * within:g} % of the exact value")
 
 
 def choice(value, right: str, because: dict[str, str]) -> None:
@@ -58,14 +58,19 @@ def line(value, right: int) -> None:
     """`value` is the number of the first wrong line of a Debug exercise."""
     __tracebackhide__ = True
     _answered(value, "a line number")
-    assert isinstance(value, int | np.integer) and not isinstance(value, bool), (
-        f"expected a line number such as 2, got {_short(value)}"
-    )
-    assert value == right, f"line {value} is not the first wrong one: run the function line by line on one number"
+    try:
+        number = None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    assert number is not None and number == number // 1, f"expected a line number such as 2, got {_short(value)}"
+    assert number == right, f"line {value} is not the first wrong one: run the function line by line on one number"
 
 
-def array(actual, wanted, of: str, atol: float = 1e-9, rtol: float = 1e-9) -> None:
-    """`actual` has the shape and values of `wanted`, within `atol + rtol * |wanted|`. of: the call, for the message."""
+def array(actual, wanted, of: str, atol: float = 1e-9, rtol: float = 1e-9, traps=()) -> None:
+    """`actual` has the shape and values of `wanted`, within `atol + rtol * |wanted|`.
+
+    of: the call, for the message. traps: pairs (what to say, the values that a known mistake gives for this input).
+    """
     __tracebackhide__ = True
     _answered(actual, "numbers", of)
     try:
@@ -74,11 +79,16 @@ def array(actual, wanted, of: str, atol: float = 1e-9, rtol: float = 1e-9) -> No
         raise AssertionError(f"{of} should return numbers, it returned {_short(actual)}") from None
     wanted = np.asarray(wanted, dtype=np.float64)
     assert actual.shape == wanted.shape, f"{of} should have shape {wanted.shape}, it has {actual.shape}"
-    wrong = ~np.isclose(actual, wanted, rtol=rtol, atol=atol, equal_nan=True)
+
+    def differs(values):
+        return ~np.isclose(actual, values, rtol=rtol, atol=atol, equal_nan=True)
+
+    wrong = differs(wanted)
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = f" at index {index[0] if len(index) == 1 else index}" if index else ""
-        raise AssertionError(f"{of} should give {wanted[index]:.6g}{place}, it gave {actual[index]:.6g}")
+        known = next((f": {say}" for say, values in traps if not differs(np.asarray(values, np.float64)).any()), "")
+        raise AssertionError(f"{of} should give {wanted[index]:.6g}{place}, it gave {actual[index]:.6g}{known}")
 
 
 def unchanged(now, before, name: str) -> None:
@@ -107,8 +117,8 @@ def refuses(function: Callable, *args, naming: str, of: str) -> None:
     raise AssertionError(f"{of} should raise ValueError naming {naming}, it returned {_short(returned)}")
 
 
-def _close(value: float, exact: float) -> bool:
-    return abs(value - exact) <= 0.01 * abs(exact) * (1 + 1e-9)
+def _close(value: float, exact: float, within: float) -> bool:
+    return abs(value - exact) <= within * abs(exact) * (1 + 1e-9)
 
 
 def _answered(value, what: str, of: str | None = None) -> None:

@@ -10,9 +10,21 @@ import torch.nn.utils.prune
 import torch.utils.flop_counter
 import tqdm.auto
 
-from course import benchmark, challenge, check, data, expect, figures, hardware, models, probe, tinygpt
+from course import benchmark, cases, challenge, check, data, expect, figures, hardware, models, probe, tinygpt
 
-__all__ = ["benchmark", "challenge", "check", "expect", "figures", "hardware", "probe", "sklearn", "torch", "tqdm"]
+__all__ = [
+    "benchmark",
+    "cases",
+    "challenge",
+    "check",
+    "expect",
+    "figures",
+    "hardware",
+    "probe",
+    "sklearn",
+    "torch",
+    "tqdm",
+]
 
 data.digits()
 models.trained_mlp()

@@ -4,7 +4,6 @@ Both steps are pure functions of the text, cell ids included: building twice cha
 """
 
 import hashlib
-import itertools
 import json
 import os
 import re
@@ -71,14 +70,20 @@ def _name_cells(notebook: NotebookNode) -> None:
 
 
 def checks() -> str:
-    """The text of course/checks.json: for each exercise the digests of its accepted answers, and its hint.
+    """The text of course/checks.json: for each exercise the digests of its accepted answers, and its hints.
 
-    Build and Debug exercises are listed too, without digests.
+    Of a Debug exercise it knows the line. Build exercises are listed too, with nothing.
     """
     known = {}
     for chapter in chapters.names():
         for exercise in chapters.exercises(chapters.read(chapter)):
-            known[exercise.number] = _known(exercise) if exercise.kind in chapters.SHORT else {}
+            known[exercise.number] = (
+                _known(exercise)
+                if exercise.kind in chapters.SHORT
+                else _known_line(exercise)
+                if exercise.kind == "Debug"
+                else {}
+            )
     return json.dumps(known, indent=1) + "\n"
 
 
@@ -91,16 +96,37 @@ def _known(exercise: chapters.Exercise) -> dict:
             f"exercise {exercise.number}: its answer cell should set ex_{exercise.id} and nothing else, "
             f"or several names such as ex_{exercise.id}_part"
         )
-    parts = [
-        [check.canonical(answer)] if isinstance(answer, str | list) else sorted(check.accepted(answer))
-        for answer in answers.values()
-    ]
-    texts = [" > ".join(part) for part in itertools.product(*parts)]
-    hints = re.findall(r"^# hint: (.+)$", exercise.answer.source, re.MULTILINE)
-    if len(hints) != 1:
-        raise CourseError(f"exercise {exercise.number}: its solution should hold one line '# hint: ...'")
+    hints = dict(re.findall(r"^# hint(?: (\w+))?: (.+)$", exercise.answer.source, re.MULTILINE))
+    if set(hints) not in ({""}, set(answers)):
+        raise CourseError(
+            f"exercise {exercise.number}: its solution should hold one line '# hint: ...', or one '# hint NAME: ...' "
+            f"for each of {', '.join(answers)}"
+        )
+    within = re.search(r"^# within: ([\d.]+) %$", exercise.answer.source, re.MULTILINE)
+    share = float(within[1]) / 100 if within else 0.01
     salt = f"ex {exercise.number}"
-    return {"salt": salt, "digests": sorted(check.digest(salt, text) for text in texts), "hint": hints[0]}
+    parts = [{"name": name, **_part(exercise, salt, answer, share)} for name, answer in answers.items()]
+    return {"salt": salt, "parts": parts, "hints": hints}
+
+
+def _part(exercise: chapters.Exercise, salt: str, answer, within: float) -> dict:
+    """What is wanted, of which keys or letters, and the digests of what is accepted."""
+    if isinstance(answer, str):
+        letters = re.findall(r"^- \*\*([A-Z])\*\* ", exercise.text, re.MULTILINE)
+        return {"wants": "letter", "of": letters, "digests": [check.digest(salt, check.canonical(answer))]}
+    if isinstance(answer, list):
+        return {"wants": "keys", "of": sorted(answer), "digests": [check.digest(salt, check.canonical(answer))]}
+    texts = check.accepted(answer, within)
+    digits = check.digits_for(within)
+    return {"wants": "number", "digits": digits, "digests": sorted(check.digest(salt, text) for text in texts)}
+
+
+def _known_line(exercise: chapters.Exercise) -> dict:
+    lines = re.findall(rf"^ex_{exercise.id}_line = (\d+)$", exercise.answer.source, re.MULTILINE)
+    if len(lines) != 1:
+        raise CourseError(f"exercise {exercise.number}: its solution should set ex_{exercise.id}_line to one number")
+    salt = f"ex {exercise.number}"
+    return {"salt": salt, "line": {"wants": "number", "digests": [check.digest(salt, check.canonical(int(lines[0])))]}}
 
 
 def write_sources(only: list[str]) -> None:

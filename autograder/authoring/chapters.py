@@ -21,7 +21,7 @@ SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
 
 @dataclass
 class Exercise:
-    """One exercise: its number ("1.5", "L1.7"), kind, points, the task's text, answer cell and test cells."""
+    """One exercise: its number ("1.5", "L1.7"), kind, points, the task's text up to the answer cell, that, test cells."""
 
     number: str
     kind: str
@@ -97,7 +97,10 @@ def exercises_released(notebook: NotebookNode) -> list[Exercise]:
         if name:
             seen.add(name)
         if cell.cell_type == "markdown":
-            for heading in HEADING.finditer(cell.source):
+            headings = list(HEADING.finditer(cell.source))
+            if not headings and found and found[-1].answer is None:
+                found[-1].text += f"\n\n{cell.source}"
+            for heading in headings:
                 found.append(Exercise(heading["exercise"], heading["kind"], int(heading["points"]), cell.source))
         elif name.startswith("ex_"):
             _last(found, name, "ex_").answer = cell

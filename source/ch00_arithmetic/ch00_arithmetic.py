@@ -423,8 +423,9 @@ ex_0_7_line = 2
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_0_7_line", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
 from course import expect
+from course.check import check_line
 
-assert isinstance(ex_0_7_line, int), "set ex_0_7_line to the number of a line, such as 3"
+check_line("0.7", ex_0_7_line)
 ### BEGIN HIDDEN TESTS
 expect.line(ex_0_7_line, 2)
 ### END HIDDEN TESTS

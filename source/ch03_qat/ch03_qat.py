@@ -316,8 +316,9 @@ ex_3_5_line = 5
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_3_5_line", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
 from course import expect
+from course.check import check_line
 
-assert isinstance(ex_3_5_line, int), "set ex_3_5_line to the number of a line, such as 2"
+check_line("3.5", ex_3_5_line)
 ### BEGIN HIDDEN TESTS
 expect.line(ex_3_5_line, 5)
 ### END HIDDEN TESTS

@@ -511,8 +511,9 @@ ex_6_6_line = 4
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_6_6_line", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
 from course import expect
+from course.check import check_line
 
-assert isinstance(ex_6_6_line, int), "set ex_6_6_line to the number of a line, such as 2"
+check_line("6.6", ex_6_6_line)
 ### BEGIN HIDDEN TESTS
 expect.line(ex_6_6_line, 4)
 ### END HIDDEN TESTS

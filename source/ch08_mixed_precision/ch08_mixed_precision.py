@@ -385,8 +385,9 @@ ex_8_5_line = 3
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_8_5_line", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
 from course import expect
+from course.check import check_line
 
-assert isinstance(ex_8_5_line, int), "set ex_8_5_line to the number of a line, such as 4"
+check_line("8.5", ex_8_5_line)
 ### BEGIN HIDDEN TESTS
 expect.line(ex_8_5_line, 3)
 ### END HIDDEN TESTS

@@ -364,8 +364,9 @@ ex_9_5_line = 3
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_9_5_line", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
 from course import expect
+from course.check import check_line
 
-assert isinstance(ex_9_5_line, int), "set ex_9_5_line to the number of a line, such as 2"
+check_line("9.5", ex_9_5_line)
 ### BEGIN HIDDEN TESTS
 expect.line(ex_9_5_line, 3)
 ### END HIDDEN TESTS

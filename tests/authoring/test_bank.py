@@ -73,6 +73,57 @@ def test_the_bank_is_large_enough(chapter, exercises_of):
         assert len({a.name for a in right + wrong}) == len(right + wrong), f"{number}: names repeat"
 
 
+def visible_only(exercise):
+    """The exercise without its hidden tests: what the learner runs."""
+    exercise = copy.deepcopy(exercise)
+    for cell in exercise.tests:
+        cell.source = chapters.HIDDEN.sub("", cell.source)
+    return exercise
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_most_likely_mistakes_fail_before_the_learners_eyes(chapter, exercises_of):
+    answers, slipped = bank.answers(chapter), []
+    for number, exercise in exercises_of(chapter).items():
+        if exercise.kind in ("Build", "Debug"):
+            likely = [answer for answer in answers if answer.exercise == number and answer.likely]
+            assert len(likely) >= 2, f"{number}: mark two of its wrong answers likely=true"
+            slipped += [(number, a.name) for a in likely if not points(visible_only(exercise), a.source)[1]]
+    assert slipped == []
+
+
+#: Right ways to return the same numbers.
+RETURNED = {
+    "a list": "value.tolist() if isinstance(value, np.ndarray) else value",
+    "a tensor": "torch.tensor(value) if isinstance(value, np.ndarray | float) else value",
+    "float32": "value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == float else value",
+    "a NumPy scalar": "np.float64(value) if isinstance(value, float) else value",
+}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_visible_and_hidden_checks_agree_on_what_may_be_returned(chapter, exercises_of):
+    differ = []
+    for number, exercise in exercises_of(chapter).items():
+        names = [name for test in exercise.tests for name in sorted(names_read(test.source))]
+        functions = [name for name in names if f"def {name}(" in exercise.answer.source]
+        if exercise.kind not in ("Build", "Debug") or not functions:
+            continue
+        for way, expression in RETURNED.items():
+            wrapped = exercise.answer.source + "".join(
+                f"\n\ndef _turned(_function={name}):\n"
+                f"    def {name}(*args, **kwargs):\n"
+                f"        value = _function(*args, **kwargs)\n"
+                f"        return {expression}\n"
+                f"    return {name}\n\n{name} = _turned()\n"
+                for name in dict.fromkeys(functions)
+            )
+            seen, graded = points(visible_only(exercise), wrapped), points(exercise, wrapped)
+            if bool(seen[1]) != bool(graded[1]):
+                differ.append((number, way, seen[1] or graded[1]))
+    assert differ == []
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_wrong_choice_is_in_the_bank(chapter, exercises_of):
     import re

@@ -23,6 +23,11 @@ def test_numbers():
     for odd in ("two", [1, 2], {}, np.ones(3)):
         with refused("expected a number, got"):
             expect.number(odd, 2.0)
+    expect.number(2.001, 2.0, within=0.001)
+    with refused("2.01 is not within 0.1 %"):
+        expect.number(2.01, 2.0, within=0.001)
+    with refused("2.01 is not right: the nearest trap speaks"):
+        expect.number(2.01, 2.0, {2.005: "a trap beside", 2.01: "the nearest trap speaks"}, within=0.004)
     for nonsense in (float("nan"), float("inf")):
         with refused("is not within 1 %"):
             expect.number(nonsense, 2.0)
@@ -48,10 +53,12 @@ def test_orders():
 
 
 def test_lines():
-    expect.line(4, 4)
+    for right in (4, "4", 4.0, np.int64(4)):
+        expect.line(right, 4)
     for wrong, match in (
         (3, "line 3 is not"),
-        ("4", "expected a line number"),
+        ("four", "expected a line number"),
+        (4.5, "expected a line number"),
         (None, "no answer"),
         (True, "expected"),
     ):
@@ -71,6 +78,8 @@ def test_arrays():
         expect.array(None, 1.0, "f(x)")
     with refused(r"f\(x\) should return numbers"):
         expect.array("abc", 1.0, "f(x)")
+    with refused(r"should give 2 at index 1, it gave 3: no clamp"):
+        expect.array([1, 3], [1, 2], "f(x)", traps=[("wrong sign", [1, -2]), ("no clamp", [1, 3])])
     with refused("it gave nan"):
         expect.array([np.nan], [1.0], "f(x)")
 

@@ -2,7 +2,8 @@
 
 `chNN.py` is percent text. A code cell is one answer: `# %% exercise="1.5" right="plain loop"` or
 `# %% exercise="1.5" wrong="counts 256 steps"`. It stands where the learner's answer cell stands. Where better
-answers earn more, `earns=6` says what a right one gets.
+answers earn more, `earns=6` says what a right one gets. `likely=true` marks the mistakes of a Build or Debug
+exercise that are made most often: its visible checks catch them.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ import jupytext
 class Answer(NamedTuple):
     """One answer of the bank: the exercise's number, whether it is right, what it is, its code, and its points.
 
-    earns: None for all points where it is right, and for fewer where it is wrong.
+    earns: None for all points where it is right, and for fewer where it is wrong. likely: the visible checks catch it.
     """
 
     exercise: str
@@ -22,6 +23,7 @@ class Answer(NamedTuple):
     name: str
     source: str
     earns: float | None = None
+    likely: bool = False
 
 
 def answers(chapter: str) -> list[Answer]:
@@ -34,6 +36,7 @@ def answers(chapter: str) -> list[Answer]:
             cell.metadata.get("right") or cell.metadata["wrong"],
             cell.source,
             cell.metadata.get("earns"),
+            cell.metadata.get("likely", False),
         )
         for cell in jupytext.read(path).cells
         if cell.cell_type == "code"

@@ -1,0 +1,95 @@
+"""Inputs that the tests of every chapter try: what a condition excludes, and the forms in which numbers come.
+
+Each function returns pairs (what it is, the input), always the same ones, so that a message can name the input and a
+grade hangs on nothing random. NaN is above nothing, at least nothing and between nothing: every condition excludes it.
+
+>>> [value for _, value in not_at_least(1)]
+[0, -1, 0.5, nan, -inf]
+"""
+
+import math
+
+import numpy as np
+
+_NO_NUMBER = [("NaN", math.nan)]
+
+
+def not_above(limit: float = 0) -> list[tuple[str, float]]:
+    """Numbers that are not above `limit`."""
+    return _named(limit, limit - 1, limit - 1e-6) + [*_NO_NUMBER, ("minus infinity", -math.inf)]
+
+
+def not_at_least(least: float) -> list[tuple[str, float]]:
+    """Numbers below `least`, close to it too."""
+    return _named(least - 1, least - 2, least - 0.5) + [*_NO_NUMBER, ("minus infinity", -math.inf)]
+
+
+def not_between(low: float, high: float) -> list[tuple[str, float]]:
+    """Numbers outside low to high, both ends being inside."""
+    return _named(low - 1, high + 1, low - 1e-6, high + 1e-6) + [*_NO_NUMBER, ("infinity", math.inf)]
+
+
+def not_whole(least: int = 1) -> list[tuple[str, float]]:
+    """Numbers that are no count from `least` on: fractions, and whole numbers below it."""
+    return _named(least - 1, -least - 1, least + 0.5) + [*_NO_NUMBER, ("infinity", math.inf)]
+
+
+def not_finite() -> list[tuple[str, float]]:
+    """The three floats that are no number to calculate with."""
+    return [*_NO_NUMBER, ("infinity", math.inf), ("minus infinity", -math.inf)]
+
+
+def other_shapes(shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
+    """Shapes other than `shape`: those that NumPy would broadcast to it, transposed, one longer, one axis more."""
+    found = [
+        *((), (1,) * len(shape), (*shape[:-1], 1), (1, *shape[1:]), shape[-1:]),
+        *(shape[::-1], (*shape[:-1], shape[-1] + 1), (1, *shape)),
+    ]
+    return [(f"shape {other}", other) for other in dict.fromkeys(found) if other != tuple(shape)]
+
+
+def forms(values, lists: bool = False) -> list[tuple[str, object]]:
+    """The same numbers in every form of array that holds them exactly: types, orders in memory, views, read-only.
+
+    values: numbers in (nested) lists or an array. lists: as a list and a tuple, too.
+    """
+    values = np.asarray(values)
+    found = [(f"in {kind.__name__}", values.astype(kind)) for kind in _TYPES if _holds(kind, values)]
+    plain = np.asarray(values, np.float64)
+    spread = np.zeros((*plain.shape[:-1], 2 * plain.shape[-1])) if plain.ndim else plain
+    if plain.ndim:
+        spread[..., ::2] = plain
+        found += [
+            ("every other element of a longer array", spread[..., ::2]),
+            ("an array seen backwards", plain[..., ::-1].copy()[..., ::-1]),
+        ]
+    if plain.ndim > 1:
+        found.append(("stored column by column", np.asfortranarray(plain)))
+    read_only = plain.copy()
+    read_only.flags.writeable = False
+    found.append(("read-only", read_only))
+    if lists:
+        found += [("as a list", plain.tolist()), ("as a tuple", _tuples(plain.tolist()))]
+    return found
+
+
+def magnitudes(values, largest: float = 1e30) -> list[tuple[str, np.ndarray]]:
+    """The same numbers times powers of ten, from 1 / largest to largest: a fixed threshold shows."""
+    values = np.asarray(values, np.float64)
+    return [(f"times {factor:g}", values * factor) for factor in (1 / largest, 1e-6, 1e6, largest)]
+
+
+_TYPES = (np.float64, np.float32, np.float16, np.int64, np.int32, np.int16, np.int8, np.uint8)
+
+
+def _holds(kind: type, values: np.ndarray) -> bool:
+    with np.errstate(all="ignore"):
+        return bool(np.array_equal(values.astype(kind).astype(np.float64), np.asarray(values, np.float64)))
+
+
+def _named(*numbers: float) -> list[tuple[str, float]]:
+    return [(f"{number:g}", number) for number in numbers]
+
+
+def _tuples(values):
+    return tuple(map(_tuples, values)) if isinstance(values, list) else values
