@@ -16,22 +16,22 @@ _NO_NUMBER = [("NaN", math.nan)]
 
 def not_above(limit: float = 0) -> list[tuple[str, float]]:
     """Numbers that are not above `limit`."""
-    return _named(limit, limit - 1, limit - 1e-6) + [*_NO_NUMBER, ("minus infinity", -math.inf)]
+    return [*_named(limit, limit - 1, limit - 1e-6), *_NO_NUMBER, ("minus infinity", -math.inf)]
 
 
 def not_at_least(least: float) -> list[tuple[str, float]]:
     """Numbers below `least`, close to it too."""
-    return _named(least - 1, least - 2, least - 0.5) + [*_NO_NUMBER, ("minus infinity", -math.inf)]
+    return [*_named(least - 1, least - 2, least - 0.5), *_NO_NUMBER, ("minus infinity", -math.inf)]
 
 
 def not_between(low: float, high: float) -> list[tuple[str, float]]:
     """Numbers outside low to high, both ends being inside."""
-    return _named(low - 1, high + 1, low - 1e-6, high + 1e-6) + [*_NO_NUMBER, ("infinity", math.inf)]
+    return [*_named(low - 1, high + 1, low - 1e-6, high + 1e-6), *_NO_NUMBER, ("infinity", math.inf)]
 
 
 def not_whole(least: int = 1) -> list[tuple[str, float]]:
     """Numbers that are no count from `least` on: fractions, and whole numbers below it."""
-    return _named(least - 1, -least - 1, least + 0.5) + [*_NO_NUMBER, ("infinity", math.inf)]
+    return [*_named(least - 1, -least - 1, least + 0.5), *_NO_NUMBER, ("infinity", math.inf)]
 
 
 def not_finite() -> list[tuple[str, float]]:

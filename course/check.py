@@ -42,9 +42,8 @@ def check(exercise: str, answer) -> None:
     if any(_empty(given) for given in answers):
         return _tell(exercise, "no answer yet. Put yours into the cell above and run both cells again.")
     if not one and len(answers) != len(parts):
-        return _tell(
-            exercise, f"not yet. {len(parts)} numbers are wanted: {', '.join(part['name'] for part in parts)}."
-        )
+        names = ", ".join(part["name"] for part in parts)
+        return _tell(exercise, f"not yet. {len(parts)} numbers are wanted: {names}.")
     said = [_judged(known["salt"], part, given) for part, given in zip(parts, answers, strict=True)]
     missed = [part for part, verdict in zip(parts, said, strict=True) if verdict is not None]
     if not missed:
@@ -53,9 +52,8 @@ def check(exercise: str, answer) -> None:
     if not one:
         names = [f"{part['name']} {'not yet' if part in missed else 'is right'}" for part in parts]
         words = f" {'; '.join(names)}.{words}"
-    hint = (
-        "" if any(said) else next((known["hints"][key] for key in (missed[0]["name"], "") if key in known["hints"]), "")
-    )
+    hints = known["hints"]
+    hint = "" if any(said) else hints.get(missed[0]["name"]) or hints[""]
     _tell(exercise, f"not yet.{words}", hint=hint)
 
 

@@ -10,7 +10,7 @@ import torch.nn.utils.prune
 import torch.utils.flop_counter
 import tqdm.auto
 
-from course import benchmark, cases, challenge, check, data, expect, figures, hardware, models, probe, tinygpt
+from course import benchmark, cases, challenge, check, data, expect, figures, hardware, models, probe, timing, tinygpt
 
 __all__ = [
     "benchmark",

@@ -7,6 +7,7 @@ takes each round's time: it warms up, waits for a GPU to finish, and runs short 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.utils.benchmark import Timer
 from tqdm.auto import tqdm
@@ -18,7 +19,7 @@ NOISY = 0.2
 
 
 class Timing(NamedTuple):
-    """seconds: the median of the rounds. spread: the range of the middle half of the rounds, as a share of the median."""
+    """seconds: the median of the rounds. spread: the range of the middle half of the rounds over the median."""
 
     seconds: float
     spread: float
@@ -32,8 +33,8 @@ def timings(
 ) -> dict[str, Timing]:
     """The Timing of one call of each of `works`, functions of no arguments.
 
-    threads: that PyTorch uses; None for as many as it has. Small networks are often faster on one. seconds: how long the
-    rounds of each go on; slow work takes longer, because each round calls it once at least.
+    threads: that PyTorch uses; None for as many as it has. Small networks are often faster on one. seconds: how long
+    the rounds of each go on; slow work takes longer, because each round calls it once at least.
     """
     if rounds < 3:
         raise ValueError(f"rounds must be at least 3 to have a spread, got {rounds}")
@@ -52,9 +53,7 @@ def timings(
 
 
 def _summed(times: list[float]) -> Timing:
-    low, median, high = (
-        torch.tensor(times, dtype=torch.float64).quantile(torch.tensor([0.25, 0.5, 0.75]).double()).tolist()
-    )
+    low, median, high = np.quantile(times, [0.25, 0.5, 0.75]).tolist()
     return Timing(median, (high - low) / median)
 
 

@@ -77,13 +77,11 @@ def checks() -> str:
     known = {}
     for chapter in chapters.names():
         for exercise in chapters.exercises(chapters.read(chapter)):
-            known[exercise.number] = (
-                _known(exercise)
-                if exercise.kind in chapters.SHORT
-                else _known_line(exercise)
-                if exercise.kind == "Debug"
-                else {}
-            )
+            known[exercise.number] = {}
+            if exercise.kind in chapters.SHORT:
+                known[exercise.number] = _known(exercise)
+            elif exercise.kind == "Debug":
+                known[exercise.number] = _known_line(exercise)
     return json.dumps(known, indent=1) + "\n"
 
 

@@ -21,7 +21,7 @@ SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
 
 @dataclass
 class Exercise:
-    """One exercise: its number ("1.5", "L1.7"), kind, points, the task's text up to the answer cell, that, test cells."""
+    """One exercise: its number ("1.5", "L1.7"), kind, points, the text before the answer cell, that cell, the tests."""
 
     number: str
     kind: str
