@@ -22,6 +22,7 @@ __all__ = [
     "hardware",
     "probe",
     "sklearn",
+    "timing",
     "torch",
     "tqdm",
 ]
