@@ -28,7 +28,7 @@ UPLOADS = {
 REMARKS = {
     "noticed": "",
     "namesakes": "told apart by the platform's number only; roster.csv can give each an id",
-    "not on roster": "collected under the name that the upload has",
+    "not on roster": "the id is the name that the upload has",
     "late": "so says the platform, without a time: for a penalty, write a timestamp.txt",
 }
 LOOK = {"in doubt", "skipped", "noticed", "namesakes", "not on roster"}

@@ -124,13 +124,13 @@ class Batch:
             ids, tests = self.wait(lambda: gradebook.tests(self.chapter, self.course.db_url, self.course.course_id))
         except (OSError, MissingEntry) as why:
             raise MachineFault(
-                f"{self.chapter} was not released here ({why}): nbgrader generate_assignment {self.chapter}"
+                f"{self.chapter} was not released here ({why}): make release CHAPTER={self.chapter}"
             ) from why
         except Exception as why:
             raise _as_fault(why) from why
         if sorted(ids) != _tests_in(self.released):
             raise MachineFault(
-                f"release and gradebook hold different tests: nbgrader generate_assignment {self.chapter} --force"
+                f"release and gradebook hold different tests: make release CHAPTER={self.chapter}"
             )
         self.limits = self.step.limits(self.execute and self.step.walls(), submission.hidden(self.course))
         settings = (self.execute, self.limits._replace(hidden=()), sorted(self.recorder.masters.items()))

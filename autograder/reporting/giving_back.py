@@ -54,11 +54,16 @@ def give(platform: str, only: list[str], url: str | None = None) -> None:
     nbgrader = grades.configured(url)
     course = nbgrader.coursedir
     with grades.gradebook(course) as gradebook:
+        table = grades.read(gradebook, {})
+        known = [chapter.name for chapter in table.chapters]
+        graded = {chapter for (_, chapter), work in table.works.items() if work.points is not None}
+        for chapter in only or [" ".join(known)]:
+            if not graded & set(chapter.split()):
+                raise CourseError(f"nobody has points in {chapter or 'any chapter'}: nbgrader autograde CHAPTER, first")
         to = PLATFORMS[platform] if platform != "moodle" or len(only) != 1 else WORKSHEET
         sheet = Path(course.root, course.feedback_directory, f"{'_'.join(only[:1]) or 'all'}_{platform}.csv")
         sheet.parent.mkdir(parents=True, exist_ok=True)
         to.sheet(config=nbgrader.config, to=str(sheet), assignment=only).write(gradebook)
-        known = [chapter.name for chapter in grades.read(gradebook, {}).chapters]
     say(f"grades: {_place(sheet, course)}; upload it in {platform}: {to.where}")
     unknown = False
     for chapter in only or known:

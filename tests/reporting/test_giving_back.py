@@ -236,7 +236,16 @@ def test_the_command_writes_pages_anew_the_sheet_and_the_zip(course_copy):
         .splitlines()[1]
         .startswith("Participant 7,ada,")
     )
-    nobody = subprocess.run(
-        [sys.executable, "-m", "autograder", "giveback", "myspace"], cwd=course_copy, capture_output=True, text=True
-    )
-    assert (nobody.returncode, nobody.stderr) == (2, "giveback: TO=myspace: one of canvas, moodle, brightspace\n")
+    for arguments, said in {
+        ("myspace",): "giveback: TO=myspace: one of canvas, moodle, brightspace\n",
+        ("canvas", CHAPTERS[0], "--db", coded.url): f"giveback: nobody has points in {CHAPTERS[0]}: nbgrader autograde "
+        "CHAPTER, first\n",
+    }.items():
+        nobody = subprocess.run(
+            [sys.executable, "-m", "autograder", "giveback", *arguments],
+            cwd=course_copy,
+            capture_output=True,
+            text=True,
+        )
+        assert (nobody.returncode, nobody.stderr) == (2, said)
+        assert not (course_copy / "feedback" / f"{CHAPTERS[0]}_canvas.csv").exists()
