@@ -94,7 +94,7 @@ def _known(exercise: chapters.Exercise) -> dict:
             f"exercise {exercise.number}: its answer cell should set ex_{exercise.id} and nothing else, "
             f"or several names such as ex_{exercise.id}_part"
         )
-    hints = dict(re.findall(r"^# hint(?: (\w+))?: (.+)$", exercise.answer.source, re.MULTILINE))
+    hints = chapters.hints(exercise.answer.source)
     if set(hints) not in ({""}, set(answers)):
         raise CourseError(
             f"exercise {exercise.number}: its solution should hold one line '# hint: ...', or one '# hint NAME: ...' "

@@ -35,6 +35,11 @@ class Exercise:
         return self.number.replace(".", "_")
 
 
+def hints(answer: str) -> dict[str, str]:
+    """{name: hint} in the solution of a short exercise; the name is "" where one hint is for all that it asks."""
+    return dict(re.findall(r"^# hint(?: (\w+))?: (.+)$", answer, re.MULTILINE))
+
+
 def names() -> list[str]:
     """The chapters there are, in order: folders of source/ that hold a percent text of their own name."""
     return sorted(path.stem for path in ROOT.glob("source/ch*/ch*.py") if path.stem == path.parent.name)

@@ -77,7 +77,7 @@ def _collect(app) -> None:
             archive,
             lambda student: Path(course.format_path(course.submitted_directory, student, course.assignment_id)),
             app.collector_plugin_inst.who,
-            roster.read(Path(course.root, roster.NAME)),
+            roster.of(course.root),
             app.force,
         )
         account = collection.collect()

@@ -66,6 +66,11 @@ class Roster:
         return named
 
 
+def of(root: str | Path) -> Roster:
+    """What `read` says of the roster in a course's folder."""
+    return read(Path(root, NAME))
+
+
 def read(path: Path) -> Roster:
     """The roster; an empty one where there is no file. Raises CourseError, with the line, for what cannot be used."""
     roster = Roster()

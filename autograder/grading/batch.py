@@ -129,9 +129,7 @@ class Batch:
         except Exception as why:
             raise _as_fault(why) from why
         if sorted(ids) != _tests_in(self.released):
-            raise MachineFault(
-                f"release and gradebook hold different tests: make release CHAPTER={self.chapter}"
-            )
+            raise MachineFault(f"release and gradebook hold different tests: make release CHAPTER={self.chapter}")
         self.limits = self.step.limits(self.execute and self.step.walls(), submission.hidden(self.course))
         settings = (self.execute, self.limits._replace(hidden=()), sorted(self.recorder.masters.items()))
         self.graded_by = submission.graded_by(self.release, tests, settings)

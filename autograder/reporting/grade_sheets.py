@@ -38,7 +38,7 @@ class Sheet(ExportPlugin):
     def write(self, gradebook) -> Path:
         """Write the sheet to `to`, grades.csv unless it is given."""
         self.course = CourseDirectory(parent=self)
-        everybody = grades.read(gradebook, roster.read(Path(self.course.root, roster.NAME)).people)
+        everybody = grades.read(gradebook, roster.of(self.course.root).people)
         text = _csv(self.rows(everybody.only(self.student, self.assignment)))
         path = Path(self.to or "grades.csv")
         try:

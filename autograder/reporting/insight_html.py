@@ -99,7 +99,7 @@ def _group_shown(group: Group, seen: Seen) -> dict:
         "count": len(group.answers),
         "share": 100 * len(group.answers) / len(seen.answers),
         "message": group.message,
-        "hint": next((line[8:] for line in solution.splitlines() if line.startswith("# hint: ")), ""),
+        "hint": " ".join(chapters.hints(solution).values()),
         "sources": len(sources),
         "examples": [_highlighted(source) for source in sources[::apart][:EXAMPLES]],
     }

@@ -39,7 +39,7 @@ def report(url: str | None = None) -> None:
     """Print the grade table, where the feedback pages are, and what to do next. url: another gradebook."""
     course = grades.configured(url).coursedir
     with grades.gradebook(course) as gradebook:
-        found = grades.read(gradebook, roster.read(Path(course.root, roster.NAME)).people)
+        found = grades.read(gradebook, roster.of(course.root).people)
     last = ["next: make lab opens the chapters; nbgrader formgrader, export and the rest work from this folder"]
     say("\n".join([*table(found), "", *pages(course), *last]))
 

@@ -1,4 +1,4 @@
-"""The README's pictures: a live figure in JupyterLab, a feedback page, a demo page; each taken in a real browser."""
+"""The README's pictures: a live figure in JupyterLab, a demo page, pages of feedback and insight, in a real browser."""
 
 import contextlib
 import subprocess
@@ -12,6 +12,7 @@ from playwright.sync_api import Browser
 
 from autograder import ROOT, CourseError
 from autograder.authoring import sample_class
+from autograder.reporting import insight
 from autograder.showing import ports
 from autograder.showing.browser import chromium, open_notebook, run_all, wait_until_run
 from autograder.showing.lab import served
@@ -22,7 +23,7 @@ STUDENT = "chen"  # some answers right, some wrong
 
 
 def take() -> None:
-    """Write docs/live.png, docs/feedback.png and docs/demo.png."""
+    """Write docs/live.png, docs/demo.png, docs/feedback.png and docs/insight.png."""
     PICTURES.mkdir(exist_ok=True)
     page = ROOT / "feedback" / STUDENT / CHAPTER / f"{CHAPTER}.html"
     if not page.exists():
@@ -31,7 +32,9 @@ def take() -> None:
         )
     with chromium() as browser:
         _live(browser, PICTURES / "live.png")
-        _feedback(browser, page, PICTURES / "feedback.png")
+        _page(browser, page, PICTURES / "feedback.png")
+        insight.write([CHAPTER], asked=True)
+        _page(browser, ROOT / "autograded" / f"{CHAPTER}_insight.html", PICTURES / "insight.png")
         _demo(browser, PICTURES / "demo.png")
 
 
@@ -50,7 +53,7 @@ def _live(browser: Browser, picture: Path) -> None:
         cell.screenshot(path=picture)
 
 
-def _feedback(browser: Browser, html: Path, picture: Path) -> None:
+def _page(browser: Browser, html: Path, picture: Path) -> None:
     page = browser.new_page(viewport={"width": 1000, "height": 900})
     page.goto(html.as_uri())
     page.screenshot(path=picture)

@@ -139,7 +139,7 @@ ex_0_5 = "d"
 # ## 0.6 model_size_gb
 
 
-# %% exercise="0.6" wrong="GiB"
+# %% exercise="0.6" wrong="GiB" likely=true
 def model_size_gb(params, bits_per_param):
     if params < 0:
         raise ValueError("params must not be negative")
@@ -148,7 +148,7 @@ def model_size_gb(params, bits_per_param):
     return params * bits_per_param / 8 / 2**30
 
 
-# %% exercise="0.6" wrong="gigabits"
+# %% exercise="0.6" wrong="gigabits" likely=true
 def model_size_gb(params, bits_per_param):
     if params < 0:
         raise ValueError("params must not be negative")
@@ -202,7 +202,7 @@ def model_size_gb(params, bits_per_param):
     return round(params * bits_per_param / 8 / 1e9, 2)
 
 
-# %% exercise="0.6" wrong="accepts nonsense"
+# %% exercise="0.6" wrong="accepts nonsense" likely=true
 def model_size_gb(params, bits_per_param):
     return params * bits_per_param / 8 / 1e9
 
@@ -237,6 +237,81 @@ def model_size_gb(params, bits_per_param):
     if bits_per_param < 1:
         raise ValueError("bits_per_param must be at least 1")
     print(params * bits_per_param / 8 / 1e9)
+
+
+# %% exercise="0.6" wrong="half a bit is accepted"
+
+
+def model_size_gb(params, bits_per_param):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param <= 0:
+        raise ValueError("bits_per_param must be at least 1")
+    return params * bits_per_param / 8 / 1e9
+
+
+# %% exercise="0.6" wrong="bits are rounded before they are checked"
+
+
+def model_size_gb(params, bits_per_param):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if round(bits_per_param) < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    return params * bits_per_param / 8 / 1e9
+
+
+# %% exercise="0.6" wrong="less than one parameter below zero slips through"
+
+
+def model_size_gb(params, bits_per_param):
+    if int(params) < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    return params * bits_per_param / 8 / 1e9
+
+
+# %% exercise="0.6" wrong="nine decimals of a GB"
+
+
+def model_size_gb(params, bits_per_param):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    return round(params * bits_per_param / 8 / 1e9, 9)
+
+
+# %% exercise="0.6" wrong="at most 64 bits"
+
+
+def model_size_gb(params, bits_per_param):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    return params * min(bits_per_param, 64) / 8 / 1e9
+
+
+# %% exercise="0.6" wrong="TypeError for bad bits"
+
+
+def model_size_gb(params, bits_per_param):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param < 1:
+        raise TypeError("bits_per_param must be at least 1")
+    return params * bits_per_param / 8 / 1e9
+
+
+# %% exercise="0.6" wrong="refuses both arguments or none"
+
+
+def model_size_gb(params, bits_per_param):
+    if params < 0 and bits_per_param < 1:
+        raise ValueError("params must not be negative, bits_per_param must be at least 1")
+    return params * bits_per_param / 8 / 1e9
 
 
 # %% exercise="0.6" right="one line after the checks"
@@ -278,6 +353,15 @@ def model_size_gb(params, bits_per_param):
     return float(Fraction(params) * Fraction(bits_per_param) / 8 / 10**9)
 
 
+# %% exercise="0.6" right="both arguments named in one message"
+
+
+def model_size_gb(params, bits_per_param):
+    if params < 0 or bits_per_param < 1:
+        raise ValueError("params must not be negative and bits_per_param at least 1")
+    return params / 1e9 * bits_per_param / 8
+
+
 # %% [markdown]
 # ## 0.7 compression_ratio
 
@@ -305,7 +389,7 @@ def compression_ratio(original_gb, compressed_gb):
     return original_gb / compressed_gb
 
 
-# %% exercise="0.7" wrong="still upside down"
+# %% exercise="0.7" wrong="still upside down" likely=true
 ex_0_7_line = 2
 
 
@@ -341,7 +425,7 @@ def compression_ratio(original_gb, compressed_gb):
     return original_gb - compressed_gb
 
 
-# %% exercise="0.7" wrong="whichever is larger over the other"
+# %% exercise="0.7" wrong="whichever is larger over the other" likely=true
 ex_0_7_line = 2
 
 
@@ -353,7 +437,7 @@ def compression_ratio(original_gb, compressed_gb):
     return max(original_gb, compressed_gb) / min(original_gb, compressed_gb)
 
 
-# %% exercise="0.7" wrong="rounds to whole numbers"
+# %% exercise="0.7" wrong="rounds to whole numbers" likely=true
 ex_0_7_line = 2
 
 
@@ -377,7 +461,7 @@ def compression_ratio(original_gb, compressed_gb):
     return original_gb // compressed_gb
 
 
-# %% exercise="0.7" wrong="accepts nonsense"
+# %% exercise="0.7" wrong="accepts nonsense" likely=true
 ex_0_7_line = 2
 
 
@@ -397,7 +481,20 @@ def compression_ratio(original_gb, compressed_gb):
     return original_gb / compressed_gb
 
 
-# %% exercise="0.7" right="divides the right way"
+# %% exercise="0.7" wrong="only the quotient's sign is checked"
+ex_0_7_line = 2
+
+
+def compression_ratio(original_gb, compressed_gb):
+    if compressed_gb == 0:
+        raise ValueError("compressed_gb must not be 0")
+    ratio = original_gb / compressed_gb
+    if ratio <= 0:
+        raise ValueError("original_gb and compressed_gb must be above 0")
+    return ratio
+
+
+# %% exercise="0.7" wrong="NaN slips through"
 ex_0_7_line = 2
 
 
@@ -409,14 +506,84 @@ def compression_ratio(original_gb, compressed_gb):
     return original_gb / compressed_gb
 
 
-# %% exercise="0.7" right="one over the share that is left"
+# %% exercise="0.7" wrong="NaN slips through as the original size"
 ex_0_7_line = 2
 
 
 def compression_ratio(original_gb, compressed_gb):
     if original_gb <= 0:
         raise ValueError("original_gb must be above 0")
-    if compressed_gb <= 0:
+    if not compressed_gb > 0:
+        raise ValueError("compressed_gb must be above 0")
+    return original_gb / compressed_gb
+
+
+# %% exercise="0.7" wrong="at least a byte, so tiny sizes are refused"
+ex_0_7_line = 2
+
+
+def compression_ratio(original_gb, compressed_gb):
+    for name, size in (("original_gb", original_gb), ("compressed_gb", compressed_gb)):
+        if not size >= 1e-3:
+            raise ValueError(f"{name} must be above 0")
+    return original_gb / compressed_gb
+
+
+# %% exercise="0.7" wrong="never below 1"
+ex_0_7_line = 2
+
+
+def compression_ratio(original_gb, compressed_gb):
+    for name, size in (("original_gb", original_gb), ("compressed_gb", compressed_gb)):
+        if not size > 0:
+            raise ValueError(f"{name} must be above 0")
+    return max(1.0, original_gb / compressed_gb)
+
+
+# %% exercise="0.7" wrong="refuses a file that grew"
+ex_0_7_line = 2
+
+
+def compression_ratio(original_gb, compressed_gb):
+    for name, size in (("original_gb", original_gb), ("compressed_gb", compressed_gb)):
+        if not size > 0:
+            raise ValueError(f"{name} must be above 0")
+    if compressed_gb > original_gb:
+        raise ValueError("compressed_gb must not be above original_gb")
+    return original_gb / compressed_gb
+
+
+# %% exercise="0.7" wrong="two decimals"
+ex_0_7_line = 2
+
+
+def compression_ratio(original_gb, compressed_gb):
+    for name, size in (("original_gb", original_gb), ("compressed_gb", compressed_gb)):
+        if not size > 0:
+            raise ValueError(f"{name} must be above 0")
+    return round(original_gb / compressed_gb, 2)
+
+
+# %% exercise="0.7" right="divides the right way"
+ex_0_7_line = 2
+
+
+def compression_ratio(original_gb, compressed_gb):
+    if not original_gb > 0:
+        raise ValueError("original_gb must be above 0")
+    if not compressed_gb > 0:
+        raise ValueError("compressed_gb must be above 0")
+    return original_gb / compressed_gb
+
+
+# %% exercise="0.7" right="one over the share that is left"
+ex_0_7_line = 2
+
+
+def compression_ratio(original_gb, compressed_gb):
+    if not original_gb > 0:
+        raise ValueError("original_gb must be above 0")
+    if not compressed_gb > 0:
         raise ValueError("compressed_gb must be above 0")
     left = compressed_gb / original_gb
     return 1 / left
@@ -433,11 +600,33 @@ def compression_ratio(original_gb, compressed_gb):
     return np.divide(original_gb, compressed_gb)
 
 
+# %% exercise="0.7" right="not above 0, NaN included"
+ex_0_7_line = 2
+
+
+def compression_ratio(original_gb, compressed_gb):
+    if not original_gb > 0:
+        raise ValueError(f"original_gb must be above 0, got {original_gb}")
+    if not compressed_gb > 0:
+        raise ValueError(f"compressed_gb must be above 0, got {compressed_gb}")
+    return float(original_gb) / float(compressed_gb)
+
+
+# %% exercise="0.7" right="both at once"
+ex_0_7_line = 2
+
+
+def compression_ratio(original_gb, compressed_gb):
+    if not (original_gb > 0 and compressed_gb > 0):
+        raise ValueError(f"original_gb and compressed_gb must be above 0, got {original_gb} and {compressed_gb}")
+    return original_gb / compressed_gb
+
+
 # %% [markdown]
 # ## L0.8 decode_latency_ms
 
 
-# %% exercise="L0.8" wrong="adds the two times"
+# %% exercise="L0.8" wrong="adds the two times" likely=true
 def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
     if params < 0:
         raise ValueError("params must not be negative")
@@ -503,7 +692,7 @@ def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch
     return 1000 * compute
 
 
-# %% exercise="L0.8" wrong="forgets the batch"
+# %% exercise="L0.8" wrong="forgets the batch" likely=true
 def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
     if params < 0:
         raise ValueError("params must not be negative")
@@ -588,7 +777,7 @@ def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch
     return max(memory, compute)
 
 
-# %% exercise="L0.8" wrong="takes bits for bytes"
+# %% exercise="L0.8" wrong="takes bits for bytes" likely=true
 def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
     if params < 0:
         raise ValueError("params must not be negative")
@@ -639,7 +828,7 @@ def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch
     return 1000 * max(memory, compute) / batch
 
 
-# %% exercise="L0.8" wrong="accepts nonsense"
+# %% exercise="L0.8" wrong="accepts nonsense" likely=true
 def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
     memory = params * bits_per_param / 8 / (bandwidth_gb_s * 1e9)
     compute = 2 * params * batch / (peak_tflops * 1e12)
@@ -653,6 +842,118 @@ def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch
     memory = params * bits_per_param / 8 / (bandwidth_gb_s * 1e9)
     compute = 2 * params * batch / (peak_tflops * 1e12)
     return 1000 * max(memory, compute)
+
+
+# %% exercise="L0.8" wrong="a negative peak is accepted"
+
+
+def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    if batch < 1:
+        raise ValueError("batch must be at least 1")
+    if bandwidth_gb_s <= 0:
+        raise ValueError("bandwidth_gb_s must be above 0")
+    if peak_tflops == 0:
+        raise ValueError("peak_tflops must be above 0")
+    memory = params * bits_per_param / 8 / (bandwidth_gb_s * 1e9)
+    compute = 2 * params * batch / (peak_tflops * 1e12)
+    return 1000 * max(memory, compute)
+
+
+# %% exercise="L0.8" wrong="half a bit is accepted"
+
+
+def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param <= 0:
+        raise ValueError("bits_per_param must be at least 1")
+    if batch < 1:
+        raise ValueError("batch must be at least 1")
+    if bandwidth_gb_s <= 0:
+        raise ValueError("bandwidth_gb_s must be above 0")
+    if peak_tflops <= 0:
+        raise ValueError("peak_tflops must be above 0")
+    memory = params * bits_per_param / 8 / (bandwidth_gb_s * 1e9)
+    compute = 2 * params * batch / (peak_tflops * 1e12)
+    return 1000 * max(memory, compute)
+
+
+# %% exercise="L0.8" wrong="a fraction of a sequence is accepted"
+
+
+def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    if batch <= 0:
+        raise ValueError("batch must be at least 1")
+    if bandwidth_gb_s <= 0:
+        raise ValueError("bandwidth_gb_s must be above 0")
+    if peak_tflops <= 0:
+        raise ValueError("peak_tflops must be above 0")
+    memory = params * bits_per_param / 8 / (bandwidth_gb_s * 1e9)
+    compute = 2 * params * batch / (peak_tflops * 1e12)
+    return 1000 * max(memory, compute)
+
+
+# %% exercise="L0.8" wrong="a negative batch is accepted"
+
+
+def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    if batch == 0:
+        raise ValueError("batch must be at least 1")
+    if bandwidth_gb_s <= 0:
+        raise ValueError("bandwidth_gb_s must be above 0")
+    if peak_tflops <= 0:
+        raise ValueError("peak_tflops must be above 0")
+    memory = params * bits_per_param / 8 / (bandwidth_gb_s * 1e9)
+    compute = 2 * params * batch / (peak_tflops * 1e12)
+    return 1000 * max(memory, compute)
+
+
+# %% exercise="L0.8" wrong="only the product of the rates is checked"
+
+
+def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    if batch < 1:
+        raise ValueError("batch must be at least 1")
+    if bandwidth_gb_s * peak_tflops <= 0:
+        raise ValueError("bandwidth_gb_s and peak_tflops must be above 0")
+    memory = params * bits_per_param / 8 / (bandwidth_gb_s * 1e9)
+    compute = 2 * params * batch / (peak_tflops * 1e12)
+    return 1000 * max(memory, compute)
+
+
+# %% exercise="L0.8" wrong="at least a microsecond"
+
+
+def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
+    if params < 0:
+        raise ValueError("params must not be negative")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    if batch < 1:
+        raise ValueError("batch must be at least 1")
+    if bandwidth_gb_s <= 0:
+        raise ValueError("bandwidth_gb_s must be above 0")
+    if peak_tflops <= 0:
+        raise ValueError("peak_tflops must be above 0")
+    memory = params * bits_per_param / 8 / (bandwidth_gb_s * 1e9)
+    compute = 2 * params * batch / (peak_tflops * 1e12)
+    return max(1e-3, 1000 * max(memory, compute))
 
 
 # %% exercise="L0.8" right="max of two times"
@@ -727,11 +1028,29 @@ def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch
     return times.max()
 
 
+# %% exercise="L0.8" right="checks the last argument first"
+
+
+def decode_latency_ms(params, bits_per_param, bandwidth_gb_s, peak_tflops, batch=1):
+    if batch < 1:
+        raise ValueError("batch must be at least 1")
+    if peak_tflops <= 0:
+        raise ValueError("peak_tflops must be above 0")
+    if bandwidth_gb_s <= 0:
+        raise ValueError("bandwidth_gb_s must be above 0")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    if params < 0:
+        raise ValueError("params must not be negative")
+    gigabytes, tera_operations = params * bits_per_param / 8e9, 2 * params * batch / 1e12
+    return max(gigabytes / bandwidth_gb_s, tera_operations / peak_tflops) * 1000
+
+
 # %% [markdown]
 # ## L0.9 crossover_batch
 
 
-# %% exercise="L0.9" wrong="the balance, whatever the bits"
+# %% exercise="L0.9" wrong="the balance, whatever the bits" likely=true
 def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
     if peak_tflops <= 0:
         raise ValueError("peak_tflops must be above 0")
@@ -797,7 +1116,7 @@ def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
     return peak_tflops / bandwidth_tb_s * bits_per_param / 2
 
 
-# %% exercise="L0.9" wrong="rounds down"
+# %% exercise="L0.9" wrong="rounds down" likely=true
 def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
     if peak_tflops <= 0:
         raise ValueError("peak_tflops must be above 0")
@@ -832,7 +1151,7 @@ def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
     return 64.0
 
 
-# %% exercise="L0.9" wrong="accepts nonsense"
+# %% exercise="L0.9" wrong="accepts nonsense" likely=true
 def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
     return peak_tflops / bandwidth_tb_s * bits_per_param / 16
 
@@ -842,6 +1161,84 @@ def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
     if min(peak_tflops, bandwidth_tb_s) <= 0 or bits_per_param < 1:
         raise ValueError("bad input")
     return peak_tflops / bandwidth_tb_s * bits_per_param / 16
+
+
+# %% exercise="L0.9" wrong="half a bit is accepted"
+
+
+def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
+    if peak_tflops <= 0:
+        raise ValueError("peak_tflops must be above 0")
+    if bandwidth_tb_s <= 0:
+        raise ValueError("bandwidth_tb_s must be above 0")
+    if bits_per_param <= 0:
+        raise ValueError("bits_per_param must be at least 1")
+    return peak_tflops / bandwidth_tb_s * bits_per_param / 16
+
+
+# %% exercise="L0.9" wrong="negative bits are accepted"
+
+
+def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
+    if peak_tflops <= 0:
+        raise ValueError("peak_tflops must be above 0")
+    if bandwidth_tb_s <= 0:
+        raise ValueError("bandwidth_tb_s must be above 0")
+    if bits_per_param == 0:
+        raise ValueError("bits_per_param must be at least 1")
+    return peak_tflops / bandwidth_tb_s * bits_per_param / 16
+
+
+# %% exercise="L0.9" wrong="a negative peak is accepted"
+
+
+def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
+    if peak_tflops == 0:
+        raise ValueError("peak_tflops must be above 0")
+    if bandwidth_tb_s <= 0:
+        raise ValueError("bandwidth_tb_s must be above 0")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    return peak_tflops / bandwidth_tb_s * bits_per_param / 16
+
+
+# %% exercise="L0.9" wrong="only the quotient's sign is checked"
+
+
+def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
+    if bandwidth_tb_s == 0:
+        raise ValueError("bandwidth_tb_s must be above 0")
+    if peak_tflops / bandwidth_tb_s <= 0:
+        raise ValueError("peak_tflops and bandwidth_tb_s must be above 0")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    return peak_tflops / bandwidth_tb_s * bits_per_param / 16
+
+
+# %% exercise="L0.9" wrong="never below a batch of 1"
+
+
+def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
+    if peak_tflops <= 0:
+        raise ValueError("peak_tflops must be above 0")
+    if bandwidth_tb_s <= 0:
+        raise ValueError("bandwidth_tb_s must be above 0")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    return max(1.0, peak_tflops / bandwidth_tb_s * bits_per_param / 16)
+
+
+# %% exercise="L0.9" wrong="at most 16 bits"
+
+
+def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
+    if peak_tflops <= 0:
+        raise ValueError("peak_tflops must be above 0")
+    if bandwidth_tb_s <= 0:
+        raise ValueError("bandwidth_tb_s must be above 0")
+    if bits_per_param < 1:
+        raise ValueError("bits_per_param must be at least 1")
+    return peak_tflops / bandwidth_tb_s * min(bits_per_param, 16) / 16
 
 
 # %% exercise="L0.9" right="the formula"
@@ -886,11 +1283,20 @@ def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
     return np.float64(high)
 
 
+# %% exercise="L0.9" right="one message for all"
+
+
+def crossover_batch(peak_tflops, bandwidth_tb_s, bits_per_param):
+    if not (peak_tflops > 0 and bandwidth_tb_s > 0 and bits_per_param >= 1):
+        raise ValueError("peak_tflops and bandwidth_tb_s must be above 0, bits_per_param at least 1")
+    return torch.tensor(peak_tflops * bits_per_param / bandwidth_tb_s / 16, dtype=torch.float64)
+
+
 # %% [markdown]
 # ## L0.10 kv_cache_gb
 
 
-# %% exercise="L0.10" wrong="keys only"
+# %% exercise="L0.10" wrong="keys only" likely=true
 def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
     for name, value in (
         ("layers", layers),
@@ -906,7 +1312,7 @@ def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
     return layers * kv_heads * head_dim * seq_len * batch * bits / 8 / 1e9
 
 
-# %% exercise="L0.10" wrong="forgets the batch"
+# %% exercise="L0.10" wrong="forgets the batch" likely=true
 def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
     for name, value in (
         ("layers", layers),
@@ -970,7 +1376,7 @@ def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
     return 2 * layers * kv_heads * head_dim * seq_len**2 * batch * bits / 8 / 1e9
 
 
-# %% exercise="L0.10" wrong="takes bits for bytes"
+# %% exercise="L0.10" wrong="takes bits for bytes" likely=true
 def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
     for name, value in (
         ("layers", layers),
@@ -1050,7 +1456,7 @@ def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
     return 2 * layers * kv_heads * head_dim * seq_len * batch * (bits // 8) / 1e9
 
 
-# %% exercise="L0.10" wrong="accepts nonsense"
+# %% exercise="L0.10" wrong="accepts nonsense" likely=true
 def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
     return 2 * layers * kv_heads * head_dim * seq_len * batch * bits / 8 / 1e9
 
@@ -1076,6 +1482,110 @@ def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
     if bits < 1:
         raise ValueError("bits must be at least 1")
     return 2 * layers * kv_heads * head_dim * seq_len * batch * bits / 8 / 1e9
+
+
+# %% exercise="L0.10" wrong="two negatives cancel"
+
+
+def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
+    if layers * kv_heads * head_dim * seq_len * batch < 0:
+        raise ValueError("layers, kv_heads, head_dim, seq_len and batch must not be negative")
+    if bits < 1:
+        raise ValueError("bits must be at least 1")
+    return 2 * layers * kv_heads * head_dim * seq_len * batch * bits / 8 / 1e9
+
+
+# %% exercise="L0.10" wrong="an empty cache hides a negative size"
+
+
+def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
+    if 0 in (layers, kv_heads, head_dim, seq_len, batch):
+        return 0.0
+    for name, value in (
+        ("layers", layers),
+        ("kv_heads", kv_heads),
+        ("head_dim", head_dim),
+        ("seq_len", seq_len),
+        ("batch", batch),
+    ):
+        if value < 0:
+            raise ValueError(f"{name} must not be negative")
+    if bits < 1:
+        raise ValueError("bits must be at least 1")
+    return 2 * layers * kv_heads * head_dim * seq_len * batch * bits / 8 / 1e9
+
+
+# %% exercise="L0.10" wrong="half a bit is accepted"
+
+
+def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
+    for name, value in (
+        ("layers", layers),
+        ("kv_heads", kv_heads),
+        ("head_dim", head_dim),
+        ("seq_len", seq_len),
+        ("batch", batch),
+    ):
+        if value < 0:
+            raise ValueError(f"{name} must not be negative")
+    if bits <= 0:
+        raise ValueError("bits must be at least 1")
+    return 2 * layers * kv_heads * head_dim * seq_len * batch * bits / 8 / 1e9
+
+
+# %% exercise="L0.10" wrong="bits are checked where they are zero only"
+
+
+def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
+    for name, value in (
+        ("layers", layers),
+        ("kv_heads", kv_heads),
+        ("head_dim", head_dim),
+        ("seq_len", seq_len),
+        ("batch", batch),
+    ):
+        if value < 0:
+            raise ValueError(f"{name} must not be negative")
+    if bits == 0:
+        raise ValueError("bits must be at least 1")
+    return 2 * layers * kv_heads * head_dim * seq_len * batch * bits / 8 / 1e9
+
+
+# %% exercise="L0.10" wrong="one bit is refused"
+
+
+def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
+    for name, value in (
+        ("layers", layers),
+        ("kv_heads", kv_heads),
+        ("head_dim", head_dim),
+        ("seq_len", seq_len),
+        ("batch", batch),
+    ):
+        if value < 0:
+            raise ValueError(f"{name} must not be negative")
+    if bits <= 1:
+        raise ValueError("bits must be at least 1")
+    return 2 * layers * kv_heads * head_dim * seq_len * batch * bits / 8 / 1e9
+
+
+# %% exercise="L0.10" wrong="sums in 32 bits"
+
+
+def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
+    for name, value in (
+        ("layers", layers),
+        ("kv_heads", kv_heads),
+        ("head_dim", head_dim),
+        ("seq_len", seq_len),
+        ("batch", batch),
+    ):
+        if value < 0:
+            raise ValueError(f"{name} must not be negative")
+    if bits < 1:
+        raise ValueError("bits must be at least 1")
+    numbers = np.prod(np.array([2, layers, kv_heads, head_dim, seq_len, batch], dtype=np.int32), dtype=np.int32)
+    return float(numbers) * bits / 8 / 1e9
 
 
 # %% exercise="L0.10" right="the product"
@@ -1148,3 +1658,15 @@ def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
         for _ in ("keys", "values"):
             total += batch * seq_len * kv_heads * head_dim * bits / 8
     return total / 1e9
+
+
+# %% exercise="L0.10" right="the last argument first, in NumPy"
+
+
+def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
+    if not bits >= 1:
+        raise ValueError("bits must be at least 1")
+    for name, value in reversed(list(locals().items())):
+        if not value >= 0:
+            raise ValueError(f"{name} must not be negative, got {value}")
+    return np.prod([2.0, layers, kv_heads, head_dim, seq_len, batch, bits]) / 8e9

@@ -42,6 +42,9 @@ ex_1_1 = 0.002
 # %% exercise="1.1" wrong="text"
 ex_1_1 = "about 0.002"
 
+# %% exercise="1.1" wrong="the error of the example, 0.25"
+ex_1_1 = 0.00294
+
 # %% [markdown]
 # ## 1.2 Absolute error of 0.5, symmetric INT8, absmax 2
 
@@ -65,6 +68,12 @@ ex_1_2 = 0.00787
 
 # %% exercise="1.2" wrong="the value read back"
 ex_1_2 = 0.5039
+
+# %% exercise="1.2" wrong="the code"
+ex_1_2 = 32
+
+# %% exercise="1.2" wrong="the error of the example, 0.1"
+ex_1_2 = 0.00551
 
 # %% [markdown]
 # ## 1.3 Affine or symmetric for [-0.8, 1.2]
@@ -107,6 +116,18 @@ ex_1_4 = 1 / 127 / 4
 
 # %% exercise="1.4" wrong="no answer"
 ex_1_4 = None
+
+# %% exercise="1.4" right="three digits"
+ex_1_4 = 0.00394
+
+# %% exercise="1.4" wrong="half a step of affine INT8 on [-1, 1]"
+ex_1_4 = 1 / 255
+
+# %% exercise="1.4" wrong="256 steps from -1 to 1"
+ex_1_4 = 1 / 256
+
+# %% exercise="1.4" wrong="128 positive codes"
+ex_1_4 = 0.5 / 128
 
 # %% [markdown]
 # ## 1.5 quantize_dequantize
@@ -292,6 +313,112 @@ def quantize_dequantize(x, bits, lo, hi):
     print(np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo)
 
 
+# %% exercise="1.5" right="returns a list, or a number for a number"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("hi")
+    step = (hi - lo) / (2**bits - 1)
+
+    def one(value):
+        if isinstance(value, list):
+            return [one(part) for part in value]
+        return lo + step * round((min(max(value, lo), hi) - lo) / step)
+
+    return one(x.tolist() if isinstance(x, np.ndarray) else x)
+
+
+# %% exercise="1.5" right="codes in 64-bit integers"
+def quantize_dequantize(x, bits, lo, hi):
+    if not bits >= 1:
+        raise ValueError(f"bits must be at least 1, not {bits}")
+    if not lo < hi:
+        raise ValueError(f"hi must be above lo, not {hi}")
+    scale = (hi - lo) / (2**bits - 1)
+    codes = np.rint((np.asarray(x, np.float64) - lo) / scale).clip(0, 2**bits - 1).astype(np.int64)
+    return lo + codes * scale
+
+
+# %% exercise="1.5" wrong="codes in uint8, which wrap above 8 bits"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    codes = np.round((np.clip(x, lo, hi) - lo) / scale).astype(np.int64).astype(np.uint8)
+    return codes * scale + lo
+
+
+# %% exercise="1.5" wrong="codes in int16, which wrap at 16 bits"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    codes = np.round((np.clip(x, lo, hi) - lo) / scale).astype(np.int64).astype(np.int16)
+    return codes * scale + lo
+
+
+# %% exercise="1.5" wrong="adds 1e-8 to the scale"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1) + 1e-8
+    return np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
+
+
+# %% exercise="1.5" wrong="reads an array in its memory's order"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    x = np.asarray(x, dtype=float)
+    scale = (hi - lo) / (2**bits - 1)
+    flat = [round((min(max(value, lo), hi) - lo) / scale) * scale + lo for value in x.ravel(order="K").tolist()]
+    return np.array(flat).reshape(x.shape)
+
+
+# %% exercise="1.5" wrong="writes into its input where that is no float64"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    y = np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
+    if isinstance(x, np.ndarray) and x.dtype == np.float32:
+        x[...] = y
+        return x
+    return y
+
+
+# %% exercise="1.5" wrong="refuses 0 bits alone"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits == 0:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    return np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
+
+
+# %% exercise="1.5" wrong="returns small integers in their own type"
+def quantize_dequantize(x, bits, lo, hi):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    scale = (hi - lo) / (2**bits - 1)
+    y = np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
+    return y.astype(x.dtype) if isinstance(x, np.ndarray) and x.dtype.itemsize == 1 else y
+
+
 # %% [markdown]
 # ## 1.6 affine_roundtrip
 
@@ -466,6 +593,88 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     return (q - zero_point) * scale
 
 
+# %% exercise="1.6" right="names qmax where the codes are the wrong way round"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if not scale > 0:
+        raise ValueError(f"scale must be above 0: {scale}")
+    if not qmax > qmin:
+        raise ValueError(f"qmax must be above its lower end, got {qmax}")
+    q = np.rint(np.asarray(x, float) / scale) + zero_point
+    return np.where(q < qmin, qmin - zero_point, np.where(q > qmax, qmax - zero_point, q - zero_point)) * scale
+
+
+# %% exercise="1.6" wrong="codes in int16"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
+    return (q.astype(np.int64).astype(np.int16).astype(float) - zero_point) * scale
+
+
+# %% exercise="1.6" wrong="a floor of 1e-8 under the scale"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    scale = max(scale, 1e-8)
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
+    return (q - zero_point) * scale
+
+
+# %% exercise="1.6" wrong="refuses equal ends of the codes alone"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin == qmax:
+        raise ValueError("qmin")
+    q = np.clip(np.round(np.asarray(x, dtype=float) / scale) + zero_point, qmin, qmax)
+    return (q - zero_point) * scale
+
+
+# %% exercise="1.6" wrong="reads an array in its memory's order"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    x = np.asarray(x, dtype=float)
+    q = np.clip(np.round(x.ravel(order="K") / scale) + zero_point, qmin, qmax)
+    return ((q - zero_point) * scale).reshape(x.shape)
+
+
+# %% exercise="1.6" wrong="returns small integers in their own type"
+ex_1_6_line = 4
+
+
+def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
+    if scale <= 0:
+        raise ValueError("scale")
+    if qmin >= qmax:
+        raise ValueError("qmin")
+    x = np.asarray(x)
+    q = np.clip(np.round(x.astype(float) / scale) + zero_point, qmin, qmax)
+    returned = (q - zero_point) * scale
+    return returned.astype(x.dtype) if x.dtype.itemsize == 1 else returned
+
+
 # %% [markdown]
 # ## L1.7 affine_params
 
@@ -590,6 +799,71 @@ def affine_params(lo, hi, bits):
     return scale, round(-lo / scale)
 
 
+# %% exercise="L1.7" right="a list, by counting steps below zero"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits has to be 1 or more")
+    if hi <= lo:
+        raise ValueError("hi has to be above")
+    below, above = max(-lo, 0), max(hi, 0)
+    return [(below + above) / (2**bits - 1), int(below * (2**bits - 1) / (below + above) + 0.5)]
+
+
+# %% exercise="L1.7" wrong="zero-point in uint8"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, np.int64(round(-lo / scale)).astype(np.uint8)
+
+
+# %% exercise="L1.7" wrong="refuses one bit"
+def affine_params(lo, hi, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, round(-lo / scale)
+
+
+# %% exercise="L1.7" wrong="a floor of 1e-6 under the scale"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = max((hi - lo) / (2**bits - 1), 1e-6)
+    return scale, round(-lo / scale)
+
+
+# %% exercise="L1.7" wrong="clips the zero-point at 255"
+def affine_params(lo, hi, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, min(max(round(-lo / scale), 0), 255)
+
+
+# %% exercise="L1.7" wrong="refuses 0 bits alone"
+def affine_params(lo, hi, bits):
+    if bits == 0:
+        raise ValueError("bits")
+    if lo >= hi:
+        raise ValueError("lo")
+    lo, hi = min(lo, 0), max(hi, 0)
+    scale = (hi - lo) / (2**bits - 1)
+    return scale, round(-lo / scale)
+
+
 # %% [markdown]
 # ## L1.8 sqnr_db
 
@@ -690,6 +964,104 @@ def sqnr_db(x, x_hat):
         raise ValueError("x_hat")
     noise = float(np.sum((np.asarray(x) - np.asarray(x_hat)) ** 2))
     return 10 * np.log10(float(np.sum(np.square(x))) / noise)
+
+
+# %% exercise="L1.8" right="small integers widened first, sums by dot products"
+def sqnr_db(x, x_hat):
+    a, b = (np.ascontiguousarray(values, dtype=np.float64) for values in (x, x_hat))
+    if np.shape(x) != np.shape(x_hat):
+        raise ValueError(f"x has shape {np.shape(x)} and the other {np.shape(x_hat)}")
+    error = (a - b).ravel()
+    noise, signal = error @ error, a.ravel() @ a.ravel()
+    return float("inf") if noise == 0 else 10 * np.log10(signal / noise)
+
+
+# %% exercise="L1.8" wrong="squares in the integers' own type"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x), np.asarray(x_hat)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    noise = float(np.sum((x.astype(float) - x_hat) ** 2))
+    return 10 * np.log10(float(np.sum(x * x)) / noise) if noise else np.inf
+
+
+# %% exercise="L1.8" wrong="subtracts in the integers' own type"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x), np.asarray(x_hat)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    noise = np.sum((x - x_hat).astype(float) ** 2)
+    return 10 * np.log10(np.sum(x.astype(float) ** 2) / noise) if noise else np.inf
+
+
+# %% exercise="L1.8" wrong="nearly equal is taken for equal"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    if np.allclose(x, x_hat):
+        return np.inf
+    return 10 * np.log10(np.sum(x**2) / np.sum((x - x_hat) ** 2))
+
+
+# %% exercise="L1.8" wrong="a noise below 1e-12 is taken for none"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    noise = np.sum((x - x_hat) ** 2)
+    return 10 * np.log10(np.sum(x**2) / noise) if noise > 1e-12 else np.inf
+
+
+# %% exercise="L1.8" wrong="adds 1e-12 to the noise"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    if np.array_equal(x, x_hat):
+        return np.inf
+    return 10 * np.log10(np.sum(x**2) / (np.sum((x - x_hat) ** 2) + 1e-12))
+
+
+# %% exercise="L1.8" wrong="a silent signal gives -inf, even when equal"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    signal, noise = np.sum(x**2), np.sum((x - x_hat) ** 2)
+    if signal == 0:
+        return -np.inf
+    return 10 * np.log10(signal / noise) if noise else np.inf
+
+
+# %% exercise="L1.8" wrong="pairs the elements in memory's order"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    a, b = x.ravel(order="K"), x_hat.ravel(order="K")
+    noise = np.sum((a - b) ** 2)
+    return 10 * np.log10(np.sum(a**2) / noise) if noise else np.inf
+
+
+# %% exercise="L1.8" wrong="looks at the lengths alone"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    if x.ndim != x_hat.ndim or len(x) != len(x_hat):
+        raise ValueError("x_hat")
+    noise = np.sum((x - x_hat) ** 2)
+    return 10 * np.log10(np.sum(x**2) / noise) if noise else np.inf
+
+
+# %% exercise="L1.8" wrong="sums in float16 where x is float16"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.asarray(x), np.asarray(x_hat)
+    if x.shape != x_hat.shape:
+        raise ValueError("x_hat")
+    if x.dtype != np.float16:
+        x, x_hat = x.astype(float), x_hat.astype(float)
+    noise = np.sum((x - x_hat) ** 2)
+    return float(10 * np.log10(np.sum(x**2) / noise)) if noise else np.inf
 
 
 # %% [markdown]
@@ -833,3 +1205,109 @@ def best_clip(x, bits):
     qmax = max(2 ** max(bits - 1, 1) - 1, 1)
     error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
     return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
+
+# %% exercise="L1.9" right="golden section between 0 and the largest magnitude"
+def best_clip(x, bits):
+    if not bits >= 2:
+        raise ValueError(f"bits must be 2 or more, got {bits}")
+    x = np.asarray(x, dtype=np.float64).ravel()
+    top = float(np.max(np.abs(x)))
+    if top == 0:
+        return 1.0
+    qmax = 2 ** (bits - 1) - 1
+
+    def error(c):
+        return np.mean((np.clip(np.rint(x * (qmax / c)), -qmax, qmax) * (c / qmax) - x) ** 2)
+
+    low, high, share = 0.0, top, (5**0.5 - 1) / 2
+    for _ in range(40):
+        left, right = high - share * (high - low), low + share * (high - low)
+        low, high = (low, right) if error(left) < error(right) else (left, high)
+    return min((low + high) / 2, top, key=error)
+
+
+# %% exercise="L1.9" right="a hundred thresholds, the least first among equals"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits is the number to change")
+    values = np.abs(np.asarray(x, dtype=np.float64)).reshape(1, -1)
+    top, qmax = values.max() or 1.0, 2 ** (bits - 1) - 1
+    thresholds = top * np.arange(1, 101)[:, None] / 100
+    codes = np.minimum(np.floor(values * qmax / thresholds + 0.5), qmax)
+    return thresholds[((codes * thresholds / qmax - values) ** 2).sum(1).argmin(), 0]
+
+
+# %% exercise="L1.9" wrong="accepts one bit"
+def best_clip(x, bits):
+    if bits < 1:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    if not x.any():
+        return 1.0
+    qmax = max(2 ** (bits - 1) - 1, 1)
+    error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
+    return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
+
+# %% exercise="L1.9" wrong="a matrix is averaged over its rows"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    x = x.mean(0) if x.ndim > 1 and len(x) < 20 else x
+    if not x.any():
+        return 1.0
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
+    return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
+
+# %% exercise="L1.9" wrong="the mean of the rows' thresholds"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    if not x.any():
+        return 1.0
+    if x.ndim > 1:
+        return float(np.mean([best_clip(row, bits) for row in x]))
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
+    return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
+
+# %% exercise="L1.9" wrong="the first thousand values alone"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float).ravel()[:1000]
+    if not x.any():
+        return 1.0
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
+    return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
+
+# %% exercise="L1.9" wrong="zeros give 0"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    if not x.any():
+        return 0.0
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
+    return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
+
+# %% exercise="L1.9" wrong="no threshold below a millionth"
+def best_clip(x, bits):
+    if bits < 2:
+        raise ValueError("bits")
+    x = np.asarray(x, float)
+    if not x.any():
+        return 1.0
+    qmax = 2 ** (bits - 1) - 1
+    error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
+    return max(1e-6, min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))

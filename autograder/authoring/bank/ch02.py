@@ -30,6 +30,12 @@ ex_2_1 = 0.0977
 # %% exercise="2.1" wrong="one grid for the tensor"
 ex_2_1 = 2 / 4096**2 * 100
 
+# %% exercise="2.1" right="text that reads as a number"
+ex_2_1 = "0.0488"
+
+# %% exercise="2.1" wrong="a value for each weight of a row"
+ex_2_1 = 100 * 3 / 4096
+
 # %% [markdown]
 # ## 2.2 One scale for a small and a large channel
 
@@ -82,6 +88,14 @@ ex_2_3_overhead = 100 * 2 / 130
 # %% exercise="2.3" wrong="square blocks"
 ex_2_3_groups = 32 * 32
 ex_2_3_overhead = 5.88
+
+# %% exercise="2.3" wrong="groups along the whole matrix's outputs, counted once"
+ex_2_3_groups = 4096
+ex_2_3_overhead = 5.88
+
+# %% exercise="2.3" wrong="the share of the codes in everything"
+ex_2_3_groups = 131072
+ex_2_3_overhead = 100 - 5.88
 
 # %% exercise="2.3" wrong="the overhead is missing"
 ex_2_3_groups = 131072
@@ -221,6 +235,69 @@ def per_channel_scale(weights):
     if weights.ndim != 2:
         raise ValueError("weights")
     span = weights.max(1) - weights.min(1)
+    return np.where(span > 0, span, 1) / 255
+
+
+# %% exercise="2.5" right="the scale of a row where it has one, in place of a 1"
+def per_channel_scale(weights):
+    weights = np.array(weights, dtype=np.float64)
+    if weights.ndim != 2 or np.isnan(weights).any() or np.isinf(weights).any():
+        raise ValueError("weights")
+    span = weights.max(axis=1) - weights.min(axis=1)
+    return np.divide(span, 255, out=np.ones(len(weights)), where=span > 0)
+
+
+# %% exercise="2.5" wrong="a floor of 1e-6 under every scale"
+def per_channel_scale(weights):
+    weights = np.asarray(weights, float)
+    if weights.ndim != 2 or not np.isfinite(weights).all():
+        raise ValueError("weights")
+    return np.maximum((weights.max(1) - weights.min(1)) / 255, 1e-6)
+
+
+# %% exercise="2.5" wrong="nearly equal weights taken for equal"
+def per_channel_scale(weights):
+    weights = np.asarray(weights, float)
+    if weights.ndim != 2 or not np.isfinite(weights).all():
+        raise ValueError("weights")
+    lo, hi = weights.min(1), weights.max(1)
+    return np.where(np.isclose(lo, hi), 1.0, (hi - lo) / 255)
+
+
+# %% exercise="2.5" wrong="looks for NaN and infinity in the first row only"
+def per_channel_scale(weights):
+    weights = np.asarray(weights, float)
+    if weights.ndim != 2 or not np.isfinite(weights[0]).all():
+        raise ValueError("weights")
+    span = weights.max(1) - weights.min(1)
+    return np.where(span > 0, span, 1) / 255
+
+
+# %% exercise="2.5" wrong="takes minus infinity"
+def per_channel_scale(weights):
+    weights = np.asarray(weights, float)
+    if weights.ndim != 2 or np.isnan(weights).any() or weights.max() == np.inf:
+        raise ValueError("weights")
+    span = weights.max(1) - weights.min(1)
+    return np.where(span > 0, span, 1) / 255
+
+
+# %% exercise="2.5" wrong="a constant row of zeros only"
+def per_channel_scale(weights):
+    weights = np.asarray(weights, float)
+    if weights.ndim != 2 or not np.isfinite(weights).all():
+        raise ValueError("weights")
+    scale = (weights.max(1) - weights.min(1)) / 255
+    scale[(weights == 0).all(1)] = 1
+    return scale
+
+
+# %% exercise="2.5" wrong="sorts the rows of its input"
+def per_channel_scale(weights):
+    if np.ndim(weights) != 2 or not np.isfinite(weights).all():
+        raise ValueError("weights")
+    weights.sort(axis=1)
+    span = weights[:, -1].astype(float) - weights[:, 0]
     return np.where(span > 0, span, 1) / 255
 
 
@@ -572,6 +649,194 @@ def dequantize_groupwise(codes, scales, zeros, group_size):
     return (np.asarray(codes, float) - np.tile(zeros, group_size)) * np.tile(scales, group_size)
 
 
+# %% exercise="L2.7" right="adds the zero-point before rounding, ties away from 0"
+def quantize_groupwise(w, bits, group_size):
+    w = np.asarray(w, float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size")
+    away = lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5)
+    groups = w.reshape(len(w), -1, group_size)
+    lo, hi = np.minimum(groups.min(2, keepdims=True), 0), np.maximum(groups.max(2, keepdims=True), 0)
+    scales = (hi - lo) / (2**bits - 1)
+    scales[scales == 0] = 1
+    zeros = away(-lo / scales)
+    codes = away(groups / scales + zeros).clip(0, 2**bits - 1)
+    return codes.reshape(w.shape).astype(np.uint8), scales.squeeze(2), zeros.squeeze(2)
+
+
+def dequantize_groupwise(codes, scales, zeros, group_size):
+    if group_size < 1 or np.shape(codes)[1] != group_size * np.shape(scales)[1]:
+        raise ValueError("group_size")
+    return (np.asarray(codes, float) - np.repeat(zeros, group_size, 1)) * np.repeat(scales, group_size, 1)
+
+
+# %% exercise="L2.7" wrong="codes wrap in uint8 before they are clipped"
+def quantize_groupwise(w, bits, group_size):
+    w = np.asarray(w, float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size")
+    groups = w.reshape(len(w), -1, group_size)
+    lo, hi = np.minimum(groups.min(2), 0), np.maximum(groups.max(2), 0)
+    scales = np.where(hi > lo, hi - lo, 1) / (2**bits - 1)
+    zeros = np.round(-lo / scales)
+    codes = (np.round(groups / scales[..., None]) + zeros[..., None]).astype(int).astype(np.uint8)
+    return codes.reshape(w.shape).clip(0, 2**bits - 1), scales, zeros
+
+
+def dequantize_groupwise(codes, scales, zeros, group_size):
+    if group_size < 1 or np.shape(codes)[1] != group_size * np.shape(scales)[1]:
+        raise ValueError("group_size")
+    return (np.asarray(codes, float) - np.repeat(zeros, group_size, 1)) * np.repeat(scales, group_size, 1)
+
+
+# %% exercise="L2.7" wrong="codes of 0 to 2**bits, not clipped"
+def quantize_groupwise(w, bits, group_size):
+    w = np.asarray(w, float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size")
+    groups = w.reshape(len(w), -1, group_size)
+    lo, hi = np.minimum(groups.min(2), 0), np.maximum(groups.max(2), 0)
+    scales = np.where(hi > lo, hi - lo, 1) / (2**bits - 1)
+    zeros = np.round(-lo / scales)
+    codes = np.round(groups / scales[..., None]) + zeros[..., None]
+    return codes.reshape(w.shape).astype(int).astype(np.uint8), scales, zeros
+
+
+def dequantize_groupwise(codes, scales, zeros, group_size):
+    if group_size < 1 or np.shape(codes)[1] != group_size * np.shape(scales)[1]:
+        raise ValueError("group_size")
+    return (np.asarray(codes, float) - np.repeat(zeros, group_size, 1)) * np.repeat(scales, group_size, 1)
+
+
+# %% exercise="L2.7" wrong="a floor of 1e-6 under every scale"
+def quantize_groupwise(w, bits, group_size):
+    w = np.asarray(w, float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size")
+    groups = w.reshape(len(w), -1, group_size)
+    lo, hi = np.minimum(groups.min(2), 0), np.maximum(groups.max(2), 0)
+    scales = np.maximum((hi - lo) / (2**bits - 1), 1e-6)
+    zeros = np.round(-lo / scales)
+    codes = np.clip(np.round(groups / scales[..., None]) + zeros[..., None], 0, 2**bits - 1)
+    return codes.reshape(w.shape).astype(np.uint8), scales, zeros
+
+
+def dequantize_groupwise(codes, scales, zeros, group_size):
+    if group_size < 1 or np.shape(codes)[1] != group_size * np.shape(scales)[1]:
+        raise ValueError("group_size")
+    return (np.asarray(codes, float) - np.repeat(zeros, group_size, 1)) * np.repeat(scales, group_size, 1)
+
+
+# %% exercise="L2.7" wrong="groups that fit no row are taken where they fit the matrix"
+def quantize_groupwise(w, bits, group_size):
+    w = np.asarray(w, float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if group_size < 1 or w.size % group_size:
+        raise ValueError("group_size")
+    groups = w.reshape(-1, group_size)
+    lo, hi = np.minimum(groups.min(1), 0), np.maximum(groups.max(1), 0)
+    scales = np.where(hi > lo, hi - lo, 1) / (2**bits - 1)
+    zeros = np.round(-lo / scales)
+    codes = np.clip(np.round(groups / scales[:, None]) + zeros[:, None], 0, 2**bits - 1).astype(np.uint8)
+    shape = (len(w), -1) if w.shape[1] % group_size == 0 else (1, -1)
+    return codes.reshape(w.shape), scales.reshape(shape), zeros.reshape(shape)
+
+
+def dequantize_groupwise(codes, scales, zeros, group_size):
+    if group_size < 1 or np.shape(codes)[1] != group_size * np.shape(scales)[1]:
+        raise ValueError("group_size")
+    return (np.asarray(codes, float) - np.repeat(zeros, group_size, 1)) * np.repeat(scales, group_size, 1)
+
+
+# %% exercise="L2.7" wrong="dequantizes without looking at the group size"
+def quantize_groupwise(w, bits, group_size):
+    w = np.asarray(w, float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size")
+    groups = w.reshape(len(w), -1, group_size)
+    lo, hi = np.minimum(groups.min(2), 0), np.maximum(groups.max(2), 0)
+    scales = np.where(hi > lo, hi - lo, 1) / (2**bits - 1)
+    zeros = np.round(-lo / scales)
+    codes = np.clip(np.round(groups / scales[..., None]) + zeros[..., None], 0, 2**bits - 1)
+    return codes.reshape(w.shape).astype(np.uint8), scales, zeros
+
+
+def dequantize_groupwise(codes, scales, zeros, group_size):
+    codes = np.asarray(codes, float)
+    groups = codes.reshape(len(codes), np.shape(scales)[1], -1)
+    return ((groups - np.asarray(zeros)[..., None]) * np.asarray(scales)[..., None]).reshape(codes.shape)
+
+
+# %% exercise="L2.7" wrong="works on the weights themselves"
+def quantize_groupwise(w, bits, group_size):
+    if np.ndim(w) != 2:
+        raise ValueError("w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size")
+    groups = w.reshape(len(w), -1, group_size)
+    lo, hi = np.minimum(groups.min(2), 0), np.maximum(groups.max(2), 0)
+    scales = np.where(hi > lo, hi - lo, 1) / (2**bits - 1)
+    zeros = np.round(-lo / scales)
+    groups /= scales[..., None]
+    codes = np.clip(np.round(groups) + zeros[..., None], 0, 2**bits - 1)
+    return codes.reshape(w.shape).astype(np.uint8), scales, zeros
+
+
+def dequantize_groupwise(codes, scales, zeros, group_size):
+    if group_size < 1 or np.shape(codes)[1] != group_size * np.shape(scales)[1]:
+        raise ValueError("group_size")
+    return (np.asarray(codes, float) - np.repeat(zeros, group_size, 1)) * np.repeat(scales, group_size, 1)
+
+
+# %% exercise="L2.7" wrong="a cube is taken for a matrix"
+def quantize_groupwise(w, bits, group_size):
+    w = np.asarray(w, float)
+    if w.ndim < 2:
+        raise ValueError("w")
+    w = w.reshape(len(w), -1)
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size")
+    groups = w.reshape(len(w), -1, group_size)
+    lo, hi = np.minimum(groups.min(2), 0), np.maximum(groups.max(2), 0)
+    scales = np.where(hi > lo, hi - lo, 1) / (2**bits - 1)
+    zeros = np.round(-lo / scales)
+    codes = np.clip(np.round(groups / scales[..., None]) + zeros[..., None], 0, 2**bits - 1)
+    return codes.reshape(w.shape).astype(np.uint8), scales, zeros
+
+
+def dequantize_groupwise(codes, scales, zeros, group_size):
+    if group_size < 1 or np.shape(codes)[1] != group_size * np.shape(scales)[1]:
+        raise ValueError("group_size")
+    return (np.asarray(codes, float) - np.repeat(zeros, group_size, 1)) * np.repeat(scales, group_size, 1)
+
+
 # %% [markdown]
 # ## L2.8 pack_int4 and unpack_int4
 
@@ -787,6 +1052,137 @@ def pack_int4(codes):
 def unpack_int4(packed, n):
     packed = np.asarray(packed, dtype=np.uint8)
     return np.stack([packed & 15, packed >> 4], 1).ravel()[:n]
+
+
+# %% exercise="L2.8" right="a matrix product"
+def pack_int4(codes):
+    codes = np.array(codes)
+    if codes.ndim != 1 or not np.isin(codes, np.arange(16)).all():
+        raise ValueError("codes")
+    padded = np.zeros(-(-len(codes) // 2) * 2, dtype=int)
+    padded[: len(codes)] = codes
+    return (padded.reshape(-1, 2) @ [1, 16]).astype(np.uint8)
+
+
+def unpack_int4(packed, n):
+    if len(packed) * 2 - n not in (0, 1):
+        raise ValueError("n")
+    return np.array([part for byte in np.asarray(packed).tolist() for part in divmod(byte, 16)[::-1]][:n], np.uint8)
+
+
+# %% exercise="L2.8" wrong="casts before it checks"
+def pack_int4(codes):
+    codes = np.asarray(codes)
+    if codes.ndim != 1:
+        raise ValueError("codes")
+    codes = codes.astype(np.uint8)
+    if (codes > 15).any():
+        raise ValueError("codes")
+    pairs = np.append(codes, np.zeros(len(codes) % 2, np.uint8)).reshape(-1, 2)
+    return pairs[:, 0] | pairs[:, 1] << 4
+
+
+def unpack_int4(packed, n):
+    packed = np.asarray(packed, dtype=np.uint8)
+    if n < 0 or len(packed) != (n + 1) // 2:
+        raise ValueError("n")
+    return np.stack([packed & 15, packed >> 4], 1).ravel()[:n]
+
+
+# %% exercise="L2.8" wrong="looks only at the largest code"
+def pack_int4(codes):
+    codes = np.asarray(codes)
+    if codes.ndim != 1 or np.abs(codes).max() > 15:
+        raise ValueError("codes")
+    pairs = np.append(codes, [0] * (len(codes) % 2)).astype(np.uint8).reshape(-1, 2)
+    return pairs[:, 0] | pairs[:, 1] << 4
+
+
+def unpack_int4(packed, n):
+    packed = np.asarray(packed, dtype=np.uint8)
+    if n < 0 or len(packed) != (n + 1) // 2:
+        raise ValueError("n")
+    return np.stack([packed & 15, packed >> 4], 1).ravel()[:n]
+
+
+# %% exercise="L2.8" wrong="flattens a column"
+def pack_int4(codes):
+    codes = np.squeeze(np.asarray(codes))
+    if codes.ndim != 1 or (codes < 0).any() or (codes > 15).any():
+        raise ValueError("codes")
+    pairs = np.append(codes, [0] * (len(codes) % 2)).astype(np.uint8).reshape(-1, 2)
+    return pairs[:, 0] | pairs[:, 1] << 4
+
+
+def unpack_int4(packed, n):
+    packed = np.asarray(packed, dtype=np.uint8)
+    if n < 0 or len(packed) != (n + 1) // 2:
+        raise ValueError("n")
+    return np.stack([packed & 15, packed >> 4], 1).ravel()[:n]
+
+
+# %% exercise="L2.8" wrong="packs into the codes it was given"
+def pack_int4(codes):
+    if np.ndim(codes) != 1 or (codes < 0).any() or (codes > 15).any():
+        raise ValueError("codes")
+    packed = codes[::2]
+    packed[: len(codes) // 2] += codes[1::2] * 16
+    return packed.astype(np.uint8)
+
+
+def unpack_int4(packed, n):
+    packed = np.asarray(packed, dtype=np.uint8)
+    if n < 0 or len(packed) != (n + 1) // 2:
+        raise ValueError("n")
+    return np.stack([packed & 15, packed >> 4], 1).ravel()[:n]
+
+
+# %% exercise="L2.8" wrong="pads with a code of 15"
+def pack_int4(codes):
+    codes = np.asarray(codes)
+    if codes.ndim != 1 or (codes < 0).any() or (codes > 15).any():
+        raise ValueError("codes")
+    pairs = np.append(codes, [15] * (len(codes) % 2)).astype(np.uint8).reshape(-1, 2)
+    return pairs[:, 0] | pairs[:, 1] << 4
+
+
+def unpack_int4(packed, n):
+    packed = np.asarray(packed, dtype=np.uint8)
+    if n < 0 or len(packed) != (n + 1) // 2:
+        raise ValueError("n")
+    return np.stack([packed & 15, packed >> 4], 1).ravel()[:n]
+
+
+# %% exercise="L2.8" wrong="refuses only too few bytes"
+def pack_int4(codes):
+    codes = np.asarray(codes)
+    if codes.ndim != 1 or (codes < 0).any() or (codes > 15).any():
+        raise ValueError("codes")
+    pairs = np.append(codes, [0] * (len(codes) % 2)).astype(np.uint8).reshape(-1, 2)
+    return pairs[:, 0] | pairs[:, 1] << 4
+
+
+def unpack_int4(packed, n):
+    packed = np.asarray(packed, dtype=np.uint8)
+    if n < 0 or len(packed) < (n + 1) // 2:
+        raise ValueError("n")
+    return np.stack([packed & 15, packed >> 4], 1).ravel()[:n]
+
+
+# %% exercise="L2.8" wrong="takes any n that is not below 0"
+def pack_int4(codes):
+    codes = np.asarray(codes)
+    if codes.ndim != 1 or (codes < 0).any() or (codes > 15).any():
+        raise ValueError("codes")
+    pairs = np.append(codes, [0] * (len(codes) % 2)).astype(np.uint8).reshape(-1, 2)
+    return pairs[:, 0] | pairs[:, 1] << 4
+
+
+def unpack_int4(packed, n):
+    packed = np.asarray(packed, dtype=np.uint8)
+    if n < 0:
+        raise ValueError("n")
+    return np.resize(np.stack([packed & 15, packed >> 4], 1), n)
 
 
 # %% [markdown]
@@ -1049,6 +1445,236 @@ def calibrate(samples, method):
         return tuple(np.percentile(x, [0.1, 99.9]))
     if method != "mse" or lo == hi:
         return lo, hi
+
+    def error(c):
+        a, b = min(c * lo, 0), max(c * hi, 0)
+        scale = (b - a) / 15
+        zero = round(-a / scale)
+        return np.mean(((np.clip(np.round(x / scale) + zero, 0, 15) - zero) * scale - x) ** 2)
+
+    c = min(np.linspace(0.01, 1, 100), key=error)
+    return c * lo, c * hi
+
+
+# %% exercise="L2.9" right="the range widened to hold 0"
+def calibrate(samples, method):
+    x = np.asarray(samples, float).ravel()
+    if x.size == 0 or not np.isfinite(x).all():
+        raise ValueError("samples")
+    if method not in ("minmax", "percentile", "mse"):
+        raise ValueError("method")
+    lo, hi = x.min(), x.max()
+    if method == "minmax" or lo == hi:
+        return lo, hi
+    if method == "percentile":
+        return tuple(np.percentile(x, [0.1, 99.9]))
+
+    def error(c):
+        a, b = min(c * lo, 0), max(c * hi, 0)
+        scale = (b - a) / 15
+        zero = round(-a / scale)
+        return np.mean(((np.clip(np.round(x / scale) + zero, 0, 15) - zero) * scale - x) ** 2)
+
+    c = min(np.arange(1, 201) / 200, key=error)
+    return min(c * lo, 0.0), max(c * hi, 0.0)
+
+
+# %% exercise="L2.9" wrong="an offset instead of a zero-point"
+def calibrate(samples, method):
+    x = np.asarray(samples, float).ravel()
+    if x.size == 0 or not np.isfinite(x).all():
+        raise ValueError("samples")
+    if method not in ("minmax", "percentile", "mse"):
+        raise ValueError("method")
+    lo, hi = x.min(), x.max()
+    if method == "minmax" or lo == hi:
+        return lo, hi
+    if method == "percentile":
+        return tuple(np.percentile(x, [0.1, 99.9]))
+
+    def error(c):
+        scale = c * (hi - lo) / 15
+        return np.mean((np.clip(np.round((x - c * lo) / scale), 0, 15) * scale + c * lo - x) ** 2)
+
+    c = min(np.linspace(0.01, 1, 100), key=error)
+    return c * lo, c * hi
+
+
+# %% exercise="L2.9" wrong="the search stops at c = 0.5"
+def calibrate(samples, method):
+    x = np.asarray(samples, float).ravel()
+    if x.size == 0 or not np.isfinite(x).all():
+        raise ValueError("samples")
+    if method not in ("minmax", "percentile", "mse"):
+        raise ValueError("method")
+    lo, hi = x.min(), x.max()
+    if method == "minmax" or lo == hi:
+        return lo, hi
+    if method == "percentile":
+        return tuple(np.percentile(x, [0.1, 99.9]))
+
+    def error(c):
+        a, b = min(c * lo, 0), max(c * hi, 0)
+        scale = (b - a) / 15
+        zero = round(-a / scale)
+        return np.mean(((np.clip(np.round(x / scale) + zero, 0, 15) - zero) * scale - x) ** 2)
+
+    c = min(np.linspace(0.5, 1, 100), key=error)
+    return c * lo, c * hi
+
+
+# %% exercise="L2.9" wrong="ten values of c"
+def calibrate(samples, method):
+    x = np.asarray(samples, float).ravel()
+    if x.size == 0 or not np.isfinite(x).all():
+        raise ValueError("samples")
+    if method not in ("minmax", "percentile", "mse"):
+        raise ValueError("method")
+    lo, hi = x.min(), x.max()
+    if method == "minmax" or lo == hi:
+        return lo, hi
+    if method == "percentile":
+        return tuple(np.percentile(x, [0.1, 99.9]))
+
+    def error(c):
+        a, b = min(c * lo, 0), max(c * hi, 0)
+        scale = (b - a) / 15
+        zero = round(-a / scale)
+        return np.mean(((np.clip(np.round(x / scale) + zero, 0, 15) - zero) * scale - x) ** 2)
+
+    c = min(np.linspace(0.1, 1, 10), key=error)
+    return c * lo, c * hi
+
+
+# %% exercise="L2.9" wrong="cuts off only the upper end"
+def calibrate(samples, method):
+    x = np.asarray(samples, float).ravel()
+    if x.size == 0 or not np.isfinite(x).all():
+        raise ValueError("samples")
+    if method not in ("minmax", "percentile", "mse"):
+        raise ValueError("method")
+    lo, hi = x.min(), x.max()
+    if method == "minmax" or lo == hi:
+        return lo, hi
+    if method == "percentile":
+        return tuple(np.percentile(x, [0.1, 99.9]))
+
+    def error(c):
+        a, b = min(lo, 0), max(c * hi, 0)
+        scale = (b - a) / 15
+        zero = round(-a / scale)
+        return np.mean(((np.clip(np.round(x / scale) + zero, 0, 15) - zero) * scale - x) ** 2)
+
+    c = min(np.linspace(0.01, 1, 100), key=error)
+    return lo, c * hi
+
+
+# %% exercise="L2.9" wrong="the grid ends where the samples do, without 0"
+def calibrate(samples, method):
+    x = np.asarray(samples, float).ravel()
+    if x.size == 0 or not np.isfinite(x).all():
+        raise ValueError("samples")
+    if method not in ("minmax", "percentile", "mse"):
+        raise ValueError("method")
+    lo, hi = x.min(), x.max()
+    if method == "minmax" or lo == hi:
+        return lo, hi
+    if method == "percentile":
+        return tuple(np.percentile(x, [0.1, 99.9]))
+
+    def error(c):
+        a, b = c * lo, c * hi
+        scale = (b - a) / 15
+        zero = round(-a / scale)
+        return np.mean(((np.clip(np.round(x / scale) + zero, 0, 15) - zero) * scale - x) ** 2)
+
+    c = min(np.linspace(0.01, 1, 100), key=error)
+    return c * lo, c * hi
+
+
+# %% exercise="L2.9" wrong="percentiles without interpolation"
+def calibrate(samples, method):
+    x = np.sort(np.asarray(samples, float).ravel())
+    if method == "percentile" and x.size and np.isfinite(x).all():
+        return x[int(0.001 * x.size)], x[min(int(0.999 * x.size), x.size - 1)]
+    x = np.asarray(samples, float).ravel()
+    if x.size == 0 or not np.isfinite(x).all():
+        raise ValueError("samples")
+    if method not in ("minmax", "percentile", "mse"):
+        raise ValueError("method")
+    lo, hi = x.min(), x.max()
+    if method == "minmax" or lo == hi:
+        return lo, hi
+    if method == "percentile":
+        return tuple(np.percentile(x, [0.1, 99.9]))
+
+    def error(c):
+        a, b = min(c * lo, 0), max(c * hi, 0)
+        scale = (b - a) / 15
+        zero = round(-a / scale)
+        return np.mean(((np.clip(np.round(x / scale) + zero, 0, 15) - zero) * scale - x) ** 2)
+
+    c = min(np.linspace(0.01, 1, 100), key=error)
+    return c * lo, c * hi
+
+
+# %% exercise="L2.9" wrong="sorts its input"
+def calibrate(samples, method):
+    x = np.asarray(samples, float).ravel()
+    if x.size == 0 or not np.isfinite(x).all():
+        raise ValueError("samples")
+    if method not in ("minmax", "percentile", "mse"):
+        raise ValueError("method")
+    x.sort()
+    lo, hi = x[0], x[-1]
+    if method == "minmax" or lo == hi:
+        return lo, hi
+    if method == "percentile":
+        return tuple(np.percentile(x, [0.1, 99.9]))
+
+    def error(c):
+        a, b = min(c * lo, 0), max(c * hi, 0)
+        scale = (b - a) / 15
+        zero = round(-a / scale)
+        return np.mean(((np.clip(np.round(x / scale) + zero, 0, 15) - zero) * scale - x) ** 2)
+
+    c = min(np.linspace(0.01, 1, 100), key=error)
+    return c * lo, c * hi
+
+
+# %% exercise="L2.9" wrong="any other word is mse"
+def calibrate(samples, method):
+    x = np.asarray(samples, float).ravel()
+    if x.size == 0 or not np.isfinite(x).all():
+        raise ValueError("samples")
+    lo, hi = x.min(), x.max()
+    if method == "minmax" or lo == hi:
+        return lo, hi
+    if method == "percentile":
+        return tuple(np.percentile(x, [0.1, 99.9]))
+
+    def error(c):
+        a, b = min(c * lo, 0), max(c * hi, 0)
+        scale = (b - a) / 15
+        zero = round(-a / scale)
+        return np.mean(((np.clip(np.round(x / scale) + zero, 0, 15) - zero) * scale - x) ** 2)
+
+    c = min(np.linspace(0.01, 1, 100), key=error)
+    return c * lo, c * hi
+
+
+# %% exercise="L2.9" wrong="infinity slips through, NaN does not"
+def calibrate(samples, method):
+    x = np.asarray(samples, float).ravel()
+    if x.size == 0 or np.isnan(x).any():
+        raise ValueError("samples")
+    if method not in ("minmax", "percentile", "mse"):
+        raise ValueError("method")
+    lo, hi = x.min(), x.max()
+    if method == "minmax" or lo == hi:
+        return lo, hi
+    if method == "percentile":
+        return tuple(np.percentile(x, [0.1, 99.9]))
 
     def error(c):
         a, b = min(c * lo, 0), max(c * hi, 0)
@@ -1497,6 +2123,297 @@ def gptq(w, x, bits, damp=0.01):
 def gptq(w, x, bits, damp=0.01):
     w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
     lo, hi = np.minimum(w.min(-1), 0), np.maximum(w.max(-1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" right="the factor from Gaussian elimination, from the last input backwards"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    n = len(h)
+    u = np.zeros((n, n))
+    for j in range(n):
+        row = np.linalg.solve(h[j:, j:], np.eye(n - j)[0])
+        u[j, j:] = row / np.sqrt(row[0])
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" wrong="the mean before the ones"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = 2 * x.T @ x
+    mean = np.diag(h).mean()
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * mean * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" wrong="the Hessian in float32"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    x = x.astype(np.float32)
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" wrong="the inputs in float16"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float16).astype(float)
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" wrong="all in float16"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    w = w.astype(np.float16)
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = (2 * x.T @ x).astype(np.float16)
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = (h + damp * np.diag(h).mean() * np.eye(len(h))).astype(np.float16).astype(float)
+    u = np.linalg.cholesky(np.linalg.inv(h)).T.astype(np.float16)
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" wrong="weights of inputs that are always 0 become 0"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    w[:, (x == 0).all(0)] = 0
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" wrong="nothing on the diagonal where damp is 0"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = 2 * x.T @ x
+    if damp > 0:
+        h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    try:
+        u = np.linalg.cholesky(np.linalg.inv(h)).T
+    except np.linalg.LinAlgError:
+        u = np.eye(len(h))
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" wrong="in the type of the weights"
+def gptq(w, x, bits, damp=0.01):
+    if np.ndim(w) != 2:
+        raise ValueError("w")
+    if np.ndim(x) != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    w = w.copy()
+    x = x.astype(float)
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] = w[:, j + 1 :] - np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" wrong="the largest inputs first"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    order = np.argsort(-np.square(x).sum(0))
+    w, x = w[:, order], x[:, order]
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q[:, np.argsort(order)]
+
+
+# %% exercise="L2.10" wrong="a pseudo-inverse in place of damping"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    inverse = np.linalg.pinv(h)
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        inverse = np.linalg.pinv(h[j:, j:])
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / max(inverse[0, 0], 1e-12), inverse[0, 1:])
+    return q
+
+
+# %% exercise="L2.10" wrong="a negative damp is taken for 0"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    damp = max(damp, 0)
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
     scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
     zero = np.round(-lo / scale)
     h = 2 * x.T @ x

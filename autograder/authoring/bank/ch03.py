@@ -97,7 +97,7 @@ ex_3_3 = 10 * 1_000_000 / 1000 * 1.3 / 60**2
 # ## 3.4 fake_quantize
 
 
-# %% exercise="3.4" wrong="forgets the zero-point on the way back"
+# %% exercise="3.4" wrong="forgets the zero-point on the way back" likely=true
 def fake_quantize(x, scale, zero_point, qmin, qmax):
     if scale <= 0:
         raise ValueError("scale")
@@ -133,7 +133,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
     return np.round(np.asarray(x) / scale) * scale
 
 
-# %% exercise="3.4" wrong="clips before it adds the zero-point"
+# %% exercise="3.4" wrong="clips before it adds the zero-point" likely=true
 def fake_quantize(x, scale, zero_point, qmin, qmax):
     if scale <= 0:
         raise ValueError("scale")
@@ -160,7 +160,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
     return np.clip(np.round(np.asarray(x) / scale) + zero_point, qmin, qmax)
 
 
-# %% exercise="3.4" wrong="cuts off instead of rounding"
+# %% exercise="3.4" wrong="cuts off instead of rounding" likely=true
 def fake_quantize(x, scale, zero_point, qmin, qmax):
     if scale <= 0:
         raise ValueError("scale")
@@ -212,11 +212,89 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
     return (np.clip(np.round(np.asarray(x) / scale) + zero_point, qmin, qmax) - zero_point) * scale
 
 
-# %% exercise="3.4" right="vectorised"
+# %% exercise="3.4" wrong="accepts a NaN scale"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
     if scale <= 0:
         raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    return (np.clip(np.round(np.asarray(x) / scale) + zero_point, qmin, qmax) - zero_point) * scale
+
+
+# %% exercise="3.4" wrong="accepts NaN for an end of the codes"
+def fake_quantize(x, scale, zero_point, qmin, qmax):
+    if not scale > 0:
+        raise ValueError("scale")
     if qmin >= qmax:
+        raise ValueError("qmin")
+    return (np.clip(np.round(np.asarray(x) / scale) + zero_point, qmin, qmax) - zero_point) * scale
+
+
+# %% exercise="3.4" wrong="codes in the integer type of x"
+def fake_quantize(x, scale, zero_point, qmin, qmax):
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    x = np.asarray(x)
+    codes = (np.round(x / scale) + zero_point).astype(x.dtype)
+    return (np.clip(codes, qmin, qmax) - zero_point) * scale
+
+
+# %% exercise="3.4" wrong="codes in 16 bits, clipped afterwards"
+def fake_quantize(x, scale, zero_point, qmin, qmax):
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    codes = (np.round(np.asarray(x) / scale) + zero_point).astype(np.int64).astype(np.int16)
+    return (np.clip(codes, qmin, qmax).astype(float) - zero_point) * scale
+
+
+# %% exercise="3.4" wrong="codes in 32 bits, clipped afterwards"
+def fake_quantize(x, scale, zero_point, qmin, qmax):
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    codes = (np.round(np.asarray(x) / scale) + zero_point).astype(np.int64).astype(np.int32)
+    return (np.clip(codes, qmin, qmax).astype(float) - zero_point) * scale
+
+
+# %% exercise="3.4" wrong="a floor under the scale"
+def fake_quantize(x, scale, zero_point, qmin, qmax):
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    scale = max(scale, 1e-6)
+    return (np.clip(np.round(np.asarray(x) / scale) + zero_point, qmin, qmax) - zero_point) * scale
+
+
+# %% exercise="3.4" wrong="refuses a scale below 1e-6"
+def fake_quantize(x, scale, zero_point, qmin, qmax):
+    if not scale > 1e-6:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    return (np.clip(np.round(np.asarray(x) / scale) + zero_point, qmin, qmax) - zero_point) * scale
+
+
+# %% exercise="3.4" wrong="the result in the type of x"
+def fake_quantize(x, scale, zero_point, qmin, qmax):
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    x = np.asarray(x)
+    return ((np.clip(np.round(x / scale) + zero_point, qmin, qmax) - zero_point) * scale).astype(x.dtype)
+
+
+# %% exercise="3.4" right="vectorised"
+def fake_quantize(x, scale, zero_point, qmin, qmax):
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
         raise ValueError("qmin")
     q = np.clip(np.rint(np.asarray(x) / scale) + zero_point, qmin, qmax)
     return scale * (q - zero_point)
@@ -224,9 +302,9 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" right="clips the value at the outer levels first"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
-    if qmin >= qmax:
+    if not qmin < qmax:
         raise ValueError("qmin")
     x = np.clip(x, (qmin - zero_point) * scale, (qmax - zero_point) * scale)
     return np.round(x / scale) * scale
@@ -234,9 +312,9 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" right="plain loop"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
-    if qmin >= qmax:
+    if not qmin < qmax:
         raise ValueError("qmin")
 
     def one(value):
@@ -248,12 +326,23 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" right="torch's own kernel"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
-    if qmin >= qmax:
+    if not qmin < qmax:
         raise ValueError("qmin")
     x = torch.as_tensor(x, dtype=torch.float32)
     return torch.fake_quantize_per_tensor_affine(x, float(scale), zero_point, qmin, qmax)
+
+
+# %% exercise="3.4" right="float32 throughout, NaN found by hand"
+def fake_quantize(x, scale, zero_point, qmin, qmax):
+    if np.isnan(scale) or scale <= 0:
+        raise ValueError(f"scale is {scale}")
+    if np.isnan(qmin) or np.isnan(qmax) or qmax <= qmin:
+        raise ValueError(f"qmax {qmax} must be above the lowest code")
+    steps = np.rint(np.asarray(x, dtype=np.float32) / np.float32(scale))
+    lowest, highest = qmin - zero_point, qmax - zero_point
+    return np.minimum(np.maximum(steps, np.float32(lowest)), np.float32(highest)) * np.float32(scale)
 
 
 # %% [markdown]
@@ -285,20 +374,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     return grad * ((x >= clip_min) & (x <= clip_max))
 
 
-# %% exercise="3.5" wrong="the line as text"
-ex_3_5_line = "5"
-
-
-def ste_gradient(grad, x, clip_min, clip_max):
-    grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
-    if grad.shape != x.shape:
-        raise ValueError("grad and x differ in shape")
-    if clip_min >= clip_max:
-        raise ValueError("clip_min must be below clip_max")
-    return grad * ((x >= clip_min) & (x <= clip_max))
-
-
-# %% exercise="3.5" wrong="still adds the mask"
+# %% exercise="3.5" wrong="still adds the mask" likely=true
 ex_3_5_line = 5
 
 
@@ -311,7 +387,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     return grad + ((x >= clip_min) & (x <= clip_max))
 
 
-# %% exercise="3.5" wrong="bounds excluded"
+# %% exercise="3.5" wrong="bounds excluded" likely=true
 ex_3_5_line = 5
 
 
@@ -324,7 +400,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     return grad * ((x > clip_min) & (x < clip_max))
 
 
-# %% exercise="3.5" wrong="lower bound excluded"
+# %% exercise="3.5" wrong="lower bound excluded" likely=true
 ex_3_5_line = 5
 
 
@@ -464,7 +540,48 @@ def ste_gradient(grad, x, clip_min, clip_max):
     return grad * ((x >= clip_min) & (x <= clip_max))
 
 
-# %% exercise="3.5" right="multiplies"
+# %% exercise="3.5" wrong="stretches one number to all of x"
+ex_3_5_line = 5
+
+
+def ste_gradient(grad, x, clip_min, clip_max):
+    grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
+    if grad.size != 1 and x.size != 1 and grad.shape != x.shape:
+        raise ValueError("grad and x differ in shape")
+    if not clip_min < clip_max:
+        raise ValueError("clip_min must be below clip_max")
+    return grad * ((x >= clip_min) & (x <= clip_max))
+
+
+# %% exercise="3.5" wrong="compares sizes, not shapes"
+ex_3_5_line = 5
+
+
+def ste_gradient(grad, x, clip_min, clip_max):
+    grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
+    if grad.size != x.size:
+        raise ValueError("grad and x differ in size")
+    if not clip_min < clip_max:
+        raise ValueError("clip_min must be below clip_max")
+    return grad.reshape(x.shape) * ((x >= clip_min) & (x <= clip_max))
+
+
+# %% exercise="3.5" wrong="refuses only what cannot be broadcast"
+ex_3_5_line = 5
+
+
+def ste_gradient(grad, x, clip_min, clip_max):
+    grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
+    try:
+        np.broadcast_shapes(grad.shape, x.shape)
+    except ValueError:
+        raise ValueError("grad and x differ in shape") from None
+    if not clip_min < clip_max:
+        raise ValueError("clip_min must be below clip_max")
+    return grad * ((x >= clip_min) & (x <= clip_max))
+
+
+# %% exercise="3.5" wrong="accepts NaN for an end of the range"
 ex_3_5_line = 5
 
 
@@ -473,6 +590,48 @@ def ste_gradient(grad, x, clip_min, clip_max):
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
     if clip_min >= clip_max:
+        raise ValueError("clip_min must be below clip_max")
+    return grad * ((x >= clip_min) & (x <= clip_max))
+
+
+# %% exercise="3.5" wrong="the gradient in the type of x"
+ex_3_5_line = 5
+
+
+def ste_gradient(grad, x, clip_min, clip_max):
+    grad, x = np.asarray(grad), np.asarray(x)
+    if grad.shape != x.shape:
+        raise ValueError("grad and x differ in shape")
+    if not clip_min < clip_max:
+        raise ValueError("clip_min must be below clip_max")
+    passed = np.zeros_like(x)
+    inside = (x >= clip_min) & (x <= clip_max)
+    passed[inside] = grad[inside]
+    return passed
+
+
+# %% exercise="3.5" right="the line as text"
+ex_3_5_line = "5"
+
+
+def ste_gradient(grad, x, clip_min, clip_max):
+    grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
+    if grad.shape != x.shape:
+        raise ValueError("grad and x differ in shape")
+    if not clip_min < clip_max:
+        raise ValueError("clip_min must be below clip_max")
+    return grad * ((x >= clip_min) & (x <= clip_max))
+
+
+# %% exercise="3.5" right="multiplies"
+ex_3_5_line = 5
+
+
+def ste_gradient(grad, x, clip_min, clip_max):
+    grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
+    if grad.shape != x.shape:
+        raise ValueError("grad and x differ in shape")
+    if not clip_min < clip_max:
         raise ValueError("clip_min must be below clip_max")
     return np.multiply(grad, np.logical_and(clip_min <= x, x <= clip_max))
 
@@ -485,7 +644,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if clip_min >= clip_max:
+    if not clip_min < clip_max:
         raise ValueError("clip_min must be below clip_max")
     return np.where((x < clip_min) | (x > clip_max), 0.0, grad)
 
@@ -498,7 +657,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if clip_min >= clip_max:
+    if not clip_min < clip_max:
         raise ValueError("clip_min must be below clip_max")
     grad = np.array(grad)
     grad[np.clip(x, clip_min, clip_max) != x] = 0
@@ -513,7 +672,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if clip_min >= clip_max:
+    if not clip_min < clip_max:
         raise ValueError("clip_min must be below clip_max")
     kept = [g if clip_min <= v <= clip_max else 0.0 for g, v in zip(grad.ravel().tolist(), x.ravel().tolist())]
     return np.reshape(kept, x.shape)
@@ -527,7 +686,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if clip_min >= clip_max:
+    if not clip_min < clip_max:
         raise ValueError("clip_min must be below clip_max")
     x = torch.tensor(x, requires_grad=True)
     (gradient,) = torch.autograd.grad(x.clamp(clip_min, clip_max), x, torch.tensor(grad))
@@ -538,7 +697,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
 # ## L3.6 FakeQuantize
 
 
-# %% exercise="L3.6" wrong="straight through everywhere"
+# %% exercise="L3.6" wrong="straight through everywhere" likely=true
 class FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, scale, zero_point, qmin, qmax):
@@ -564,7 +723,7 @@ class FakeQuantize(torch.autograd.Function):
         return torch.zeros_like(grad_output), None, None, None, None
 
 
-# %% exercise="L3.6" wrong="window between the outer levels only"
+# %% exercise="L3.6" wrong="window between the outer levels only" likely=true
 class FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, scale, zero_point, qmin, qmax):
@@ -663,7 +822,7 @@ class FakeQuantize(torch.autograd.Function):
         return grad_output * inside
 
 
-# %% exercise="L3.6" wrong="ignores the gradient from above"
+# %% exercise="L3.6" wrong="ignores the gradient from above" likely=true
 class FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, scale, zero_point, qmin, qmax):
@@ -803,6 +962,93 @@ class FakeQuantize(torch.nn.Module):
         return (torch.clamp(torch.round(x / scale) + zero_point, qmin, qmax) - zero_point) * scale
 
 
+# %% exercise="L3.6" wrong="a pile of masks on the class, the last one first"
+class FakeQuantize(torch.autograd.Function):
+    masks = []
+
+    @staticmethod
+    def forward(ctx, x, scale, zero_point, qmin, qmax):
+        q = torch.round(x / scale) + zero_point
+        FakeQuantize.masks.append((q >= qmin) & (q <= qmax))
+        return (torch.clamp(q, qmin, qmax) - zero_point) * scale
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output * FakeQuantize.masks.pop(), None, None, None, None
+
+
+# %% exercise="L3.6" wrong="a queue of masks on the class, the first one first"
+class FakeQuantize(torch.autograd.Function):
+    masks = []
+
+    @staticmethod
+    def forward(ctx, x, scale, zero_point, qmin, qmax):
+        q = torch.round(x / scale) + zero_point
+        FakeQuantize.masks.append((q >= qmin) & (q <= qmax))
+        return (torch.clamp(q, qmin, qmax) - zero_point) * scale
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output * FakeQuantize.masks.pop(0), None, None, None, None
+
+
+# %% exercise="L3.6" wrong="float64 becomes float32"
+class FakeQuantize(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale, zero_point, qmin, qmax):
+        q = torch.round(x.float() / scale) + zero_point
+        ctx.save_for_backward((q >= qmin) & (q <= qmax))
+        return (torch.clamp(q, qmin, qmax) - zero_point) * scale
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (inside,) = ctx.saved_tensors
+        return grad_output * inside, None, None, None, None
+
+
+# %% exercise="L3.6" wrong="view(-1) of a transposed x"
+class FakeQuantize(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale, zero_point, qmin, qmax):
+        q = torch.round(x.view(-1) / scale) + zero_point
+        ctx.save_for_backward(((q >= qmin) & (q <= qmax)).view(x.shape))
+        return ((torch.clamp(q, qmin, qmax) - zero_point) * scale).view(x.shape)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (inside,) = ctx.saved_tensors
+        return grad_output * inside, None, None, None, None
+
+
+# %% exercise="L3.6" wrong="view(-1) of a transposed gradient"
+class FakeQuantize(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale, zero_point, qmin, qmax):
+        q = torch.round(x / scale) + zero_point
+        ctx.save_for_backward((q >= qmin) & (q <= qmax))
+        return (torch.clamp(q, qmin, qmax) - zero_point) * scale
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (inside,) = ctx.saved_tensors
+        masked = grad_output.view(-1) * inside.reshape(-1)
+        return masked.view(grad_output.shape), None, None, None, None
+
+
+# %% exercise="L3.6" wrong="row by row: not for one number"
+class FakeQuantize(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale, zero_point, qmin, qmax):
+        q = torch.stack([torch.round(row / scale) + zero_point for row in x])
+        ctx.save_for_backward((q >= qmin) & (q <= qmax))
+        return (torch.clamp(q, qmin, qmax) - zero_point) * scale
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (inside,) = ctx.saved_tensors
+        return grad_output * inside, None, None, None, None
+
+
 # %% exercise="L3.6" right="saves the mask"
 class FakeQuantize(torch.autograd.Function):
     @staticmethod
@@ -882,11 +1128,26 @@ class FakeQuantize(torch.autograd.Function):
         return grad, None, None, None, None
 
 
+# %% exercise="L3.6" right="adds the offset of rounding"
+class FakeQuantize(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale, zero_point, qmin, qmax):
+        low, high = qmin - zero_point, qmax - zero_point
+        steps = x.div(scale).round()
+        ctx.mark_non_differentiable()
+        ctx.save_for_backward(steps.ge(low).logical_and(steps.le(high)))
+        return steps.clamp(low, high).mul(scale)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output.masked_fill(~ctx.saved_tensors[0], 0), *[None] * 4
+
+
 # %% [markdown]
 # ## L3.7 QuantLinear
 
 
-# %% exercise="L3.7" wrong="no straight-through: round() kills the gradient"
+# %% exercise="L3.7" wrong="no straight-through: round() kills the gradient" likely=true
 class QuantLinear(torch.nn.Module):
     def __init__(self, linear, bits):
         super().__init__()
@@ -1084,7 +1345,7 @@ class QuantLinear(torch.nn.Module):
         return torch.nn.functional.linear(x, w + (w_hat - w).detach(), self.linear.bias)
 
 
-# %% exercise="L3.7" wrong="largest instead of largest magnitude"
+# %% exercise="L3.7" wrong="largest instead of largest magnitude" likely=true
 class QuantLinear(torch.nn.Module):
     def __init__(self, linear, bits):
         super().__init__()
@@ -1116,7 +1377,7 @@ class QuantLinear(torch.nn.Module):
         return torch.nn.functional.linear(x, w + (w_hat - w).detach(), self.linear.bias)
 
 
-# %% exercise="L3.7" wrong="lets a gradient flow through the scale"
+# %% exercise="L3.7" wrong="lets a gradient flow through the scale" likely=true
 class QuantLinear(torch.nn.Module):
     def __init__(self, linear, bits):
         super().__init__()
@@ -1210,6 +1471,139 @@ class QuantLinear(torch.nn.Module):
         return torch.nn.functional.linear(x, w + (w_hat - w).detach(), self.linear.bias)
 
 
+# %% exercise="L3.7" wrong="a scale of at least 1e-3"
+class QuantLinear(torch.nn.Module):
+    def __init__(self, linear, bits):
+        super().__init__()
+        if bits < 2:
+            raise ValueError(f"bits is {bits}")
+        self.linear = linear
+        self.qmax = 2 ** (bits - 1) - 1
+
+    def forward(self, x):
+        w = self.linear.weight
+        scale = (w.detach().abs().max() / self.qmax).clamp(min=1e-3)
+        w_hat = torch.round(w / scale) * scale
+        return torch.nn.functional.linear(x, w + (w_hat - w).detach(), self.linear.bias)
+
+
+# %% exercise="L3.7" wrong="a scale of at least 1e-5"
+class QuantLinear(torch.nn.Module):
+    def __init__(self, linear, bits):
+        super().__init__()
+        if bits < 2:
+            raise ValueError(f"bits is {bits}")
+        self.linear = linear
+        self.qmax = 2 ** (bits - 1) - 1
+
+    def forward(self, x):
+        w = self.linear.weight
+        scale = (w.detach().abs().max() / self.qmax).clamp(min=1e-5)
+        w_hat = torch.round(w / scale) * scale
+        return torch.nn.functional.linear(x, w + (w_hat - w).detach(), self.linear.bias)
+
+
+# %% exercise="L3.7" wrong="keeps the largest scale it has seen"
+class QuantLinear(torch.nn.Module):
+    def __init__(self, linear, bits):
+        super().__init__()
+        if bits < 2:
+            raise ValueError(f"bits is {bits}")
+        self.linear = linear
+        self.qmax = 2 ** (bits - 1) - 1
+        self.largest = 1e-12
+
+    def forward(self, x):
+        w = self.linear.weight
+        self.largest = max(self.largest, w.detach().abs().max().item())
+        scale = self.largest / self.qmax
+        w_hat = torch.round(w / scale) * scale
+        return torch.nn.functional.linear(x, w + (w_hat - w).detach(), self.linear.bias)
+
+
+# %% exercise="L3.7" wrong="the float weight in evaluation mode"
+class QuantLinear(torch.nn.Module):
+    def __init__(self, linear, bits):
+        super().__init__()
+        if bits < 2:
+            raise ValueError(f"bits is {bits}")
+        self.linear = linear
+        self.qmax = 2 ** (bits - 1) - 1
+
+    def forward(self, x):
+        w = self.linear.weight
+        if not self.training:
+            return self.linear(x)
+        scale = w.detach().abs().max().clamp(min=1e-12) / self.qmax
+        w_hat = torch.round(w / scale) * scale
+        return torch.nn.functional.linear(x, w + (w_hat - w).detach(), self.linear.bias)
+
+
+# %% exercise="L3.7" wrong="float32 whatever the linear layer is"
+class QuantLinear(torch.nn.Module):
+    def __init__(self, linear, bits):
+        super().__init__()
+        if bits < 2:
+            raise ValueError(f"bits is {bits}")
+        self.linear = linear
+        self.qmax = 2 ** (bits - 1) - 1
+
+    def forward(self, x):
+        w = self.linear.weight
+        scale = w.detach().abs().max().clamp(min=1e-12) / self.qmax
+        w_hat = (torch.round(w / scale) * scale).float()
+        return torch.nn.functional.linear(x, w.float() + (w_hat - w.float()).detach(), self.linear.bias)
+
+
+# %% exercise="L3.7" wrong="refuses less than 2 bits in the forward pass only"
+class QuantLinear(torch.nn.Module):
+    def __init__(self, linear, bits):
+        super().__init__()
+        self.linear = linear
+        self.bits = bits
+
+    def forward(self, x):
+        if self.bits < 2:
+            raise ValueError(f"bits is {self.bits}")
+        w = self.linear.weight
+        scale = w.detach().abs().max().clamp(min=1e-12) / (2 ** (self.bits - 1) - 1)
+        w_hat = torch.round(w / scale) * scale
+        return torch.nn.functional.linear(x, w + (w_hat - w).detach(), self.linear.bias)
+
+
+# %% exercise="L3.7" wrong="refuses 0 and 1 bit, not a fraction between 1 and 2"
+class QuantLinear(torch.nn.Module):
+    def __init__(self, linear, bits):
+        super().__init__()
+        if bits <= 1:
+            raise ValueError(f"bits is {bits}")
+        self.linear = linear
+        self.qmax = 2 ** (bits - 1) - 1
+
+    def forward(self, x):
+        w = self.linear.weight
+        scale = w.detach().abs().max().clamp(min=1e-12) / self.qmax
+        w_hat = torch.round(w / scale) * scale
+        return torch.nn.functional.linear(x, w + (w_hat - w).detach(), self.linear.bias)
+
+
+# %% exercise="L3.7" wrong="takes the input for a matrix"
+class QuantLinear(torch.nn.Module):
+    def __init__(self, linear, bits):
+        super().__init__()
+        if bits < 2:
+            raise ValueError(f"bits is {bits}")
+        self.linear = linear
+        self.qmax = 2 ** (bits - 1) - 1
+
+    def forward(self, x):
+        w = self.linear.weight
+        scale = w.detach().abs().max().clamp(min=1e-12) / self.qmax
+        w = w + (torch.round(w / scale) * scale - w).detach()
+        y = torch.mm(x.reshape(-1, x.shape[-1]), w.T).reshape(len(x), -1, w.shape[0]).squeeze(1)
+        return y if self.linear.bias is None else y + self.linear.bias
+
+
 # %% exercise="L3.7" right="detach"
 class QuantLinear(torch.nn.Module):
     def __init__(self, linear, bits):
@@ -1288,11 +1682,29 @@ class QuantLinear(torch.nn.Linear):
         return torch.nn.functional.linear(x, self.weight + offset, self.bias)
 
 
+# %% exercise="L3.7" right="a floor only for zeros"
+class QuantLinear(torch.nn.Module):
+    def __init__(self, linear, bits):
+        super().__init__()
+        self.linear = linear
+        self.qmax = 2 ** (int(bits) - 1) - 1
+        if self.qmax < 1:
+            raise ValueError(f"bits must be 2 or more, got {bits}")
+
+    def forward(self, x):
+        w = self.linear.weight
+        scale = w.detach().abs().amax() / self.qmax
+        scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+        w_hat = w.detach().div(scale).round().mul(scale)
+        y = torch.einsum("...i,oi->...o", x, w + (w_hat - w.detach()))
+        return y if self.linear.bias is None else y + self.linear.bias
+
+
 # %% [markdown]
 # ## L3.8 lsq_scale_gradient
 
 
-# %% exercise="L3.8" wrong="the saw beyond the range too"
+# %% exercise="L3.8" wrong="the saw beyond the range too" likely=true
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
     if scale <= 0:
@@ -1305,7 +1717,7 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     return np.sum(grad_out * (np.round(v) - v))
 
 
-# %% exercise="L3.8" wrong="clipped weights give nothing"
+# %% exercise="L3.8" wrong="clipped weights give nothing" likely=true
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
     if scale <= 0:
@@ -1450,7 +1862,7 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     return np.sum(grad_out * np.where(v <= qmin, qmin, np.where(v >= qmax, qmax, np.round(v) - v))) * scale
 
 
-# %% exercise="L3.8" wrong="window half a step wider"
+# %% exercise="L3.8" wrong="window half a step wider" likely=true
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
     if scale <= 0:
@@ -1498,12 +1910,124 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     return np.sum(grad_out * np.where(v <= qmin, qmin, np.where(v >= qmax, qmax, np.round(v) - v)))
 
 
-# %% exercise="L3.8" right="np.where"
+# %% exercise="L3.8" wrong="the ends of the range inside" likely=true
+def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
+    x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    if grad_out.shape != x.shape:
+        raise ValueError("grad_out")
+    v = x / scale
+    return np.sum(grad_out * np.where(v < qmin, qmin, np.where(v > qmax, qmax, np.round(v) - v)))
+
+
+# %% exercise="L3.8" wrong="torch.clamp differentiated, which counts the ends as inside"
+def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
+    x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    if grad_out.shape != x.shape:
+        raise ValueError("grad_out")
+    s = torch.tensor(float(scale), dtype=torch.float64, requires_grad=True)
+    c = torch.clamp(torch.tensor(x) / s, qmin, qmax)
+    (s * (c + (torch.round(c) - c).detach()) * torch.tensor(grad_out)).sum().backward()
+    return s.grad
+
+
+# %% exercise="L3.8" wrong="clips after rounding"
+def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
+    x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    if grad_out.shape != x.shape:
+        raise ValueError("grad_out")
+    s = torch.tensor(float(scale), dtype=torch.float64, requires_grad=True)
+    v = torch.tensor(x) / s
+    codes = torch.clamp(v + (torch.round(v) - v).detach(), qmin, qmax)
+    (s * codes * torch.tensor(grad_out)).sum().backward()
+    return s.grad
+
+
+# %% exercise="L3.8" wrong="compares sizes, not shapes"
+def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
+    x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    if grad_out.size != x.size:
+        raise ValueError("grad_out")
+    x, grad_out = x.ravel(), grad_out.ravel()
+    v = x / scale
+    return np.sum(grad_out * np.where(v <= qmin, qmin, np.where(v >= qmax, qmax, np.round(v) - v)))
+
+
+# %% exercise="L3.8" wrong="stretches one gradient to all of x"
+def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
+    x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    if grad_out.size != 1 and grad_out.shape != x.shape:
+        raise ValueError("grad_out")
+    v = x / scale
+    return np.sum(grad_out * np.where(v <= qmin, qmin, np.where(v >= qmax, qmax, np.round(v) - v)))
+
+
+# %% exercise="L3.8" wrong="accepts a NaN scale"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
     if scale <= 0:
         raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    if grad_out.shape != x.shape:
+        raise ValueError("grad_out")
+    v = x / scale
+    return np.sum(grad_out * np.where(v <= qmin, qmin, np.where(v >= qmax, qmax, np.round(v) - v)))
+
+
+# %% exercise="L3.8" wrong="accepts NaN for an end of the codes"
+def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
+    x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
+    if not scale > 0:
+        raise ValueError("scale")
     if qmin >= qmax:
+        raise ValueError("qmin")
+    if grad_out.shape != x.shape:
+        raise ValueError("grad_out")
+    v = x / scale
+    return np.sum(grad_out * np.where(v <= qmin, qmin, np.where(v >= qmax, qmax, np.round(v) - v)))
+
+
+# %% exercise="L3.8" wrong="slopes in the integer type of x"
+def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
+    x, grad_out = np.asarray(x), np.asarray(grad_out)
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    if grad_out.shape != x.shape:
+        raise ValueError("grad_out")
+    v = x / scale
+    slope = np.zeros_like(x)
+    slope[...] = np.where(v <= qmin, qmin, np.where(v >= qmax, qmax, np.round(v) - v))
+    return float(np.sum(grad_out * slope))
+
+
+# %% exercise="L3.8" right="np.where"
+def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
+    x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -1514,9 +2038,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" right="boolean indexing"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
-    if qmin >= qmax:
+    if not qmin < qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -1531,9 +2055,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" right="plain loop"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
-    if qmin >= qmax:
+    if not qmin < qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -1549,20 +2073,32 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     return total
 
 
-# %% exercise="L3.8" right="autograd of the surrogate"
+# %% exercise="L3.8" right="autograd of the formula"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
-    if qmin >= qmax:
+    if not qmin < qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
-    v = x / scale
     s = torch.tensor(float(scale), dtype=torch.float64, requires_grad=True)
     v = torch.tensor(x) / s
-    (s * torch.clamp(v, qmin, qmax) * torch.tensor(grad_out)).sum()
-    codes = torch.clamp(v, qmin, qmax)
-    codes = codes + (torch.round(codes) - codes).detach()
-    (s * codes * torch.tensor(grad_out)).sum().backward()
+    c = torch.where(v >= qmax, float(qmax), torch.where(v <= qmin, float(qmin), v))
+    (s * (c + (torch.round(c) - c).detach()) * torch.tensor(grad_out)).sum().backward()
     return s.grad
+
+
+# %% exercise="L3.8" right="the formula differentiated by hand"
+def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
+    x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
+    if not scale > 0:
+        raise ValueError("scale")
+    if not qmin < qmax:
+        raise ValueError("qmin")
+    if grad_out.shape != x.shape:
+        raise ValueError("x and the gradient differ in shape")
+    c = np.clip(x / scale, qmin, qmax)
+    offset = np.round(c) - c
+    c_moves = (c > qmin) & (c < qmax)
+    return float(np.sum(grad_out * (c + offset - c_moves * x / scale)))

@@ -43,6 +43,10 @@ ex_6_1 = None
 ex_6_1 = 0.24
 
 
+# %% exercise="6.1" right="text that reads as a number"
+ex_6_1 = "0.24"
+
+
 # %% exercise="6.1" right="computed"
 def softened(T):
     p = np.exp(np.array([2.0, 1.0, 0.1]) / T)
@@ -135,7 +139,7 @@ ex_6_4 = "d"
 # ## 6.5 softmax_with_temperature
 
 
-# %% exercise="6.5" wrong="not stable"
+# %% exercise="6.5" wrong="not stable" likely=true
 def softmax_with_temperature(logits, T):
     if T <= 0:
         raise ValueError("T must be above 0")
@@ -143,7 +147,7 @@ def softmax_with_temperature(logits, T):
     return weights / weights.sum(-1, keepdims=True)
 
 
-# %% exercise="6.5" wrong="one maximum for all rows"
+# %% exercise="6.5" wrong="one maximum for all rows" likely=true
 def softmax_with_temperature(logits, T):
     if T <= 0:
         raise ValueError("T must be above 0")
@@ -152,7 +156,7 @@ def softmax_with_temperature(logits, T):
     return weights / weights.sum(-1, keepdims=True)
 
 
-# %% exercise="6.5" wrong="one sum for all rows"
+# %% exercise="6.5" wrong="one sum for all rows" likely=true
 def softmax_with_temperature(logits, T):
     if T <= 0:
         raise ValueError("T must be above 0")
@@ -161,7 +165,7 @@ def softmax_with_temperature(logits, T):
     return weights / weights.sum()
 
 
-# %% exercise="6.5" wrong="over the first axis"
+# %% exercise="6.5" wrong="over the first axis" likely=true
 def softmax_with_temperature(logits, T):
     if T <= 0:
         raise ValueError("T must be above 0")
@@ -179,7 +183,7 @@ def softmax_with_temperature(logits, T):
     return weights / weights.sum(-1, keepdims=True)
 
 
-# %% exercise="6.5" wrong="forgets T"
+# %% exercise="6.5" wrong="forgets T" likely=true
 def softmax_with_temperature(logits, T):
     if T <= 0:
         raise ValueError("T must be above 0")
@@ -289,6 +293,57 @@ def softmax_with_temperature(logits, T):
     print(weights / weights.sum(-1, keepdims=True))
 
 
+# %% exercise="6.5" wrong="subtracts the largest in the integers' own type"
+def softmax_with_temperature(logits, T):
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    z = np.asarray(logits)
+    weights = np.exp((z - z.max(-1, keepdims=True)).astype(float) / T)
+    return weights / weights.sum(-1, keepdims=True)
+
+
+# %% exercise="6.5" wrong="takes a list for one row"
+def softmax_with_temperature(logits, T):
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    if isinstance(logits, list) and np.ndim(logits) > 1:
+        logits = np.concatenate(logits)
+    z = np.asarray(logits, dtype=float) / T
+    weights = np.exp(z - z.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+# %% exercise="6.5" wrong="writes the shifted logits into a list"
+def softmax_with_temperature(logits, T):
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    if isinstance(logits, list) and np.ndim(logits) == 1:
+        largest = max(logits)
+        for k in range(len(logits)):
+            logits[k] -= largest
+    z = np.asarray(logits, dtype=float) / T
+    weights = np.exp(z - z.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+# %% exercise="6.5" wrong="cuts a high temperature off"
+def softmax_with_temperature(logits, T):
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    z = np.asarray(logits, dtype=float) / min(T, 100)
+    weights = np.exp(z - z.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+# %% exercise="6.5" wrong="refuses only temperatures well below 0"
+def softmax_with_temperature(logits, T):
+    if round(T, 3) < 0 or T == 0:
+        raise ValueError("T must be above 0")
+    z = np.asarray(logits, dtype=float) / T
+    weights = np.exp(z - z.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
 # %% exercise="6.5" right="vectorised"
 def softmax_with_temperature(logits, T):
     if T <= 0:
@@ -324,6 +379,20 @@ def softmax_with_temperature(logits, T):
         raise ValueError("T must be above 0")
     z = np.asarray(logits, dtype=float) / T
     return np.exp(z - np.logaddexp.reduce(z, axis=-1, keepdims=True))
+
+
+# %% exercise="6.5" right="lists in, lists out"
+def softmax_with_temperature(logits, T):
+    if not T > 0:
+        raise ValueError(f"T is {T}")
+
+    def soften(values):
+        if isinstance(values[0], list):
+            return [soften(row) for row in values]
+        weights = [np.exp((value - max(values)) / T) for value in values]
+        return [weight / sum(weights) for weight in weights]
+
+    return soften(np.array(logits, dtype=float).tolist())
 
 
 # %% exercise="6.5" right="a list of differences, row by row"
@@ -387,7 +456,7 @@ def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
     return alpha * T**2 * divergence + (1 - alpha) * hard_loss
 
 
-# %% exercise="6.6" wrong="T squared still missing"
+# %% exercise="6.6" wrong="T squared still missing" likely=true
 ex_6_6_line = 4
 
 
@@ -403,7 +472,7 @@ def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
     return alpha * divergence + (1 - alpha) * hard_loss
 
 
-# %% exercise="6.6" wrong="T instead of T squared"
+# %% exercise="6.6" wrong="T instead of T squared" likely=true
 ex_6_6_line = 4
 
 
@@ -515,7 +584,7 @@ def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
     return alpha * T**2 * divergence + (1 - alpha) * hard_loss
 
 
-# %% exercise="6.6" wrong="mean over the classes too"
+# %% exercise="6.6" wrong="mean over the classes too" likely=true
 ex_6_6_line = 4
 
 
@@ -531,7 +600,7 @@ def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
     return alpha * T**2 * divergence + (1 - alpha) * hard_loss
 
 
-# %% exercise="6.6" wrong="sum over the batch"
+# %% exercise="6.6" wrong="sum over the batch" likely=true
 ex_6_6_line = 4
 
 
@@ -622,6 +691,89 @@ def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
     return alpha * T**2 * divergence + (1 - alpha) * hard_loss
 
 
+# %% exercise="6.6" wrong="adds a small number within the logarithm"
+ex_6_6_line = 4
+
+
+def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
+    if not 0 <= alpha <= 1:
+        raise ValueError("alpha must be in [0, 1]")
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    if np.shape(soft_teacher) != np.shape(soft_student):
+        raise ValueError("soft_student must have the shape of soft_teacher")
+    p, q = np.asarray(soft_teacher), np.asarray(soft_student)
+    divergence = np.mean(np.sum(p * np.log((p + 1e-9) / (q + 1e-9)), axis=-1))
+    return alpha * T**2 * divergence + (1 - alpha) * hard_loss
+
+
+# %% exercise="6.6" wrong="compares the sizes, not the shapes"
+ex_6_6_line = 4
+
+
+def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
+    if not 0 <= alpha <= 1:
+        raise ValueError("alpha must be in [0, 1]")
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    p, q = np.asarray(soft_teacher), np.asarray(soft_student)
+    if p.size != q.size:
+        raise ValueError("soft_student must have the shape of soft_teacher")
+    q = q.reshape(p.shape)
+    divergence = np.mean(np.sum(p * np.log(p / q), axis=-1))
+    return alpha * T**2 * divergence + (1 - alpha) * hard_loss
+
+
+# %% exercise="6.6" wrong="compares the number of classes only"
+ex_6_6_line = 4
+
+
+def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
+    if not 0 <= alpha <= 1:
+        raise ValueError("alpha must be in [0, 1]")
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    p, q = np.asarray(soft_teacher), np.asarray(soft_student)
+    if p.shape[-1:] != q.shape[-1:] or q.ndim == p.ndim and len(p) != len(q):
+        raise ValueError("soft_student must have the shape of soft_teacher")
+    divergence = np.mean(np.sum(p * np.log(p / q), axis=-1))
+    return alpha * T**2 * divergence + (1 - alpha) * hard_loss
+
+
+# %% exercise="6.6" wrong="counts the rows along the first axis"
+ex_6_6_line = 4
+
+
+def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
+    if not 0 <= alpha <= 1:
+        raise ValueError("alpha must be in [0, 1]")
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    if np.shape(soft_teacher) != np.shape(soft_student):
+        raise ValueError("soft_student must have the shape of soft_teacher")
+    p, q = np.asarray(soft_teacher), np.asarray(soft_student)
+    rows = 1 if p.ndim == 1 else len(p)
+    divergence = np.sum(p * np.log(p / q)) / rows
+    return alpha * T**2 * divergence + (1 - alpha) * hard_loss
+
+
+# %% exercise="6.6" wrong="an alpha beyond 1 by little counts as 1"
+ex_6_6_line = 4
+
+
+def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
+    if not -1e-3 <= alpha <= 1 + 1e-3:
+        raise ValueError("alpha must be in [0, 1]")
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    if np.shape(soft_teacher) != np.shape(soft_student):
+        raise ValueError("soft_student must have the shape of soft_teacher")
+    alpha = min(max(alpha, 0), 1)
+    p, q = np.asarray(soft_teacher), np.asarray(soft_student)
+    divergence = np.mean(np.sum(p * np.log(p / q), axis=-1))
+    return alpha * T**2 * divergence + (1 - alpha) * hard_loss
+
+
 # %% exercise="6.6" right="vectorised"
 ex_6_6_line = 4
 
@@ -696,7 +848,7 @@ def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
 # ## L6.7 entropy
 
 
-# %% exercise="L6.7" wrong="NaN at zero"
+# %% exercise="L6.7" wrong="NaN at zero" likely=true
 def entropy(p):
     if (np.asarray(p) < 0).any():
         raise ValueError("p must not be negative")
@@ -705,7 +857,7 @@ def entropy(p):
         return -np.sum(p * np.log(p), axis=-1)
 
 
-# %% exercise="L6.7" wrong="bits"
+# %% exercise="L6.7" wrong="bits" likely=true
 def entropy(p):
     if (np.asarray(p) < 0).any():
         raise ValueError("p must not be negative")
@@ -721,7 +873,7 @@ def entropy(p):
     return np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
 
 
-# %% exercise="L6.7" wrong="over everything"
+# %% exercise="L6.7" wrong="over everything" likely=true
 def entropy(p):
     if (np.asarray(p) < 0).any():
         raise ValueError("p must not be negative")
@@ -729,7 +881,7 @@ def entropy(p):
     return -np.sum(p * np.log(np.where(p > 0, p, 1.0)))
 
 
-# %% exercise="L6.7" wrong="over the first axis"
+# %% exercise="L6.7" wrong="over the first axis" likely=true
 def entropy(p):
     if (np.asarray(p) < 0).any():
         raise ValueError("p must not be negative")
@@ -802,6 +954,39 @@ def entropy(p):
     return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
 
 
+# %% exercise="L6.7" wrong="zeros replaced in the input"
+def entropy(p):
+    p = np.asarray(p, dtype=float)
+    if (p < 0).any():
+        raise ValueError("p must not be negative")
+    p[p == 0] = 1.0
+    return -np.sum(p * np.log(p), axis=-1)
+
+
+# %% exercise="L6.7" wrong="looks for negative ones in the first row"
+def entropy(p):
+    p = np.asarray(p, dtype=float)
+    if (p.reshape(-1, p.shape[-1])[0] < 0).any():
+        raise ValueError("p must not be negative")
+    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
+
+
+# %% exercise="L6.7" wrong="takes a slightly negative one for 0"
+def entropy(p):
+    p = np.asarray(p, dtype=float)
+    if (p < -1e-6).any():
+        raise ValueError("p must not be negative")
+    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
+
+
+# %% exercise="L6.7" wrong="leaves out everything below a millionth of a millionth"
+def entropy(p):
+    p = np.asarray(p, dtype=float)
+    if (p < 0).any():
+        raise ValueError("p must not be negative")
+    return -np.sum(p * np.log(np.where(p > 1e-12, p, 1.0)), axis=-1)
+
+
 # %% exercise="L6.7" right="where"
 def entropy(p):
     if (np.asarray(p) < 0).any():
@@ -816,6 +1001,16 @@ def entropy(p):
         raise ValueError("p must not be negative")
     p = np.asarray(p, dtype=float)
     return -np.nansum(p * np.log(p), axis=-1)
+
+
+# %% exercise="L6.7" right="xlogy of a copy, as a list"
+def entropy(p):
+    import scipy.special
+
+    p = np.array(p, dtype=np.float64)
+    if np.min(p) < 0:
+        raise ValueError(f"p holds {np.min(p)}")
+    return (-scipy.special.xlogy(p, p).sum(axis=-1)).tolist()
 
 
 # %% exercise="L6.7" right="plain loop"
@@ -849,7 +1044,7 @@ def entropy(p):
 # ## L6.8 distillation_loss
 
 
-# %% exercise="L6.8" wrong="no T squared"
+# %% exercise="L6.8" wrong="no T squared" likely=true
 def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     if not 0 <= alpha <= 1:
         raise ValueError("alpha must be in [0, 1]")
@@ -894,7 +1089,7 @@ def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     return T**2 * (alpha * soft + (1 - alpha) * hard)
 
 
-# %% exercise="L6.8" wrong="alpha on the hard part"
+# %% exercise="L6.8" wrong="alpha on the hard part" likely=true
 def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     if not 0 <= alpha <= 1:
         raise ValueError("alpha must be in [0, 1]")
@@ -909,7 +1104,7 @@ def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     return (1 - alpha) * T**2 * soft + alpha * hard
 
 
-# %% exercise="L6.8" wrong="kl_div's default reduction"
+# %% exercise="L6.8" wrong="kl_div's default reduction" likely=true
 def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     if not 0 <= alpha <= 1:
         raise ValueError("alpha must be in [0, 1]")
@@ -924,7 +1119,7 @@ def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     return alpha * T**2 * log_mean + (1 - alpha) * hard
 
 
-# %% exercise="L6.8" wrong="sum over the batch"
+# %% exercise="L6.8" wrong="sum over the batch" likely=true
 def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     if not 0 <= alpha <= 1:
         raise ValueError("alpha must be in [0, 1]")
@@ -984,7 +1179,7 @@ def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     return alpha * T**2 * soft + (1 - alpha) * hard
 
 
-# %% exercise="L6.8" wrong="hard part at T too"
+# %% exercise="L6.8" wrong="hard part at T too" likely=true
 def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     if not 0 <= alpha <= 1:
         raise ValueError("alpha must be in [0, 1]")
@@ -1197,6 +1392,71 @@ def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     soft = torch.distributions.kl_divergence(teacher, student).mean()
     hard = torch.nn.NLLLoss()(torch.log_softmax(student_logits, -1), labels)
     return alpha * (T * T) * soft + (1.0 - alpha) * hard
+
+
+# %% exercise="L6.8" wrong="compares the sizes, not the shapes"
+def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
+    if not 0 <= alpha <= 1:
+        raise ValueError("alpha must be in [0, 1]")
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    if student_logits.numel() != teacher_logits.numel():
+        raise ValueError("teacher_logits must have the shape of student_logits")
+    log_q = torch.log_softmax(student_logits / T, 1)
+    p = torch.softmax(teacher_logits.detach().reshape(student_logits.shape) / T, 1)
+    soft = torch.nn.functional.kl_div(log_q, p, reduction="batchmean")
+    hard = torch.nn.functional.cross_entropy(student_logits, labels)
+    return alpha * T**2 * soft + (1 - alpha) * hard
+
+
+# %% exercise="L6.8" wrong="keeps the teacher's answers from call to call"
+_answers = {}
+
+
+def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
+    if not 0 <= alpha <= 1:
+        raise ValueError("alpha must be in [0, 1]")
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    if student_logits.shape != teacher_logits.shape:
+        raise ValueError("teacher_logits must have the shape of student_logits")
+    log_q = torch.log_softmax(student_logits / T, 1)
+    p = torch.softmax(_answers.setdefault(teacher_logits.shape, teacher_logits.detach().clone()) / T, 1)
+    soft = torch.nn.functional.kl_div(log_q, p, reduction="batchmean")
+    hard = torch.nn.functional.cross_entropy(student_logits, labels)
+    return alpha * T**2 * soft + (1 - alpha) * hard
+
+
+# %% exercise="L6.8" wrong="an alpha beyond 1 by little counts as 1"
+def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
+    if not -1e-3 <= alpha <= 1 + 1e-3:
+        raise ValueError("alpha must be in [0, 1]")
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    if student_logits.shape != teacher_logits.shape:
+        raise ValueError("teacher_logits must have the shape of student_logits")
+    alpha = min(max(alpha, 0), 1)
+    log_q = torch.log_softmax(student_logits / T, 1)
+    p = torch.softmax(teacher_logits.detach() / T, 1)
+    soft = torch.nn.functional.kl_div(log_q, p, reduction="batchmean")
+    hard = torch.nn.functional.cross_entropy(student_logits, labels)
+    return alpha * T**2 * soft + (1 - alpha) * hard
+
+
+# %% exercise="L6.8" wrong="cuts logits at 1000"
+def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
+    if not 0 <= alpha <= 1:
+        raise ValueError("alpha must be in [0, 1]")
+    if T <= 0:
+        raise ValueError("T must be above 0")
+    if student_logits.shape != teacher_logits.shape:
+        raise ValueError("teacher_logits must have the shape of student_logits")
+    student_logits, teacher_logits = student_logits.clamp(-1000, 1000), teacher_logits.clamp(-1000, 1000)
+    log_q = torch.log_softmax(student_logits / T, 1)
+    p = torch.softmax(teacher_logits.detach() / T, 1)
+    soft = torch.nn.functional.kl_div(log_q, p, reduction="batchmean")
+    hard = torch.nn.functional.cross_entropy(student_logits, labels)
+    return alpha * T**2 * soft + (1 - alpha) * hard
 
 
 # %% exercise="L6.8" right="kl_div with probabilities"

@@ -27,6 +27,10 @@ ex_7_1 = None
 # %% exercise="7.1" right="a whole number"
 ex_7_1 = 2048
 
+# %% exercise="7.1" right="text that reads as a number"
+ex_7_1 = "2048"
+
+
 # %% exercise="7.1" right="computed"
 m = n = 4096
 ex_7_1 = 1 / (1 / m + 1 / n)
@@ -104,8 +108,25 @@ ex_7_4 = 76.77
 # %% exercise="7.4" wrong="the first two"
 ex_7_4 = 95.96
 
+# %% exercise="7.4" wrong="the first three"
+ex_7_4 = 100 * 129 / 130.2626
+
+# %% exercise="7.4" wrong="rounded to the whole"
+ex_7_4 = 100
+
+# %% exercise="7.4" wrong="the share of the norm"
+ex_7_4 = 100 * (130 / 130.2626) ** 0.5
+
+
 # %% exercise="7.4" right="two decimals"
 ex_7_4 = 99.80
+
+# %% exercise="7.4" right="cut off after two decimals"
+ex_7_4 = 99.79
+
+# %% exercise="7.4" right="text that reads as a number"
+ex_7_4 = "99.8"
+
 
 # %% exercise="7.4" right="computed"
 s = np.array([10, 5, 2, 1, 0.5, 0.1, 0.05, 0.01])
@@ -115,7 +136,7 @@ ex_7_4 = (s[:4] @ s[:4]) / (s @ s) * 100
 # ## 7.5 lora_params
 
 
-# %% exercise="7.5" wrong="one factor"
+# %% exercise="7.5" wrong="one factor" likely=true
 def lora_params(d, r, num_matrices):
     if d < 1:
         raise ValueError("d")
@@ -126,7 +147,7 @@ def lora_params(d, r, num_matrices):
     return d * r * num_matrices
 
 
-# %% exercise="7.5" wrong="counts the frozen matrix as well"
+# %% exercise="7.5" wrong="counts the frozen matrix as well" likely=true
 def lora_params(d, r, num_matrices):
     if d < 1:
         raise ValueError("d")
@@ -137,7 +158,7 @@ def lora_params(d, r, num_matrices):
     return (d * d + 2 * d * r) * num_matrices
 
 
-# %% exercise="7.5" wrong="one adapter for all matrices"
+# %% exercise="7.5" wrong="one adapter for all matrices" likely=true
 def lora_params(d, r, num_matrices):
     if d < 1:
         raise ValueError("d")
@@ -196,6 +217,47 @@ def lora_params(d, r, num_matrices):
 # %% exercise="7.5" wrong="prints instead of returning"
 def lora_params(d, r, num_matrices):
     print(2 * d * r * num_matrices)
+
+
+# %% exercise="7.5" wrong="overflows in 32 bits"
+def lora_params(d, r, num_matrices):
+    if d < 1:
+        raise ValueError("d")
+    if r < 1:
+        raise ValueError("r")
+    if num_matrices < 1:
+        raise ValueError("num_matrices")
+    with np.errstate(over="ignore"):
+        return int(2 * np.int32(d) * np.int32(r) * np.int32(num_matrices))
+
+
+# %% exercise="7.5" wrong="counted in 32-bit floats"
+def lora_params(d, r, num_matrices):
+    if d < 1:
+        raise ValueError("d")
+    if r < 1:
+        raise ValueError("r")
+    if num_matrices < 1:
+        raise ValueError("num_matrices")
+    return float(2 * np.float32(d) * np.float32(r) * np.float32(num_matrices))
+
+
+# %% exercise="7.5" wrong="checks the product, where two negatives cancel"
+def lora_params(d, r, num_matrices):
+    if d * r * num_matrices < 1:
+        raise ValueError("d, r and num_matrices must be at least 1")
+    return 2 * d * r * num_matrices
+
+
+# %% exercise="7.5" wrong="checks the matrices no further than 0"
+def lora_params(d, r, num_matrices):
+    if d < 1:
+        raise ValueError("d")
+    if r < 1:
+        raise ValueError("r")
+    if num_matrices == 0:
+        raise ValueError("num_matrices")
+    return abs(2 * d * r * num_matrices)
 
 
 # %% exercise="7.5" right="the formula"
@@ -264,7 +326,7 @@ ex_7_6 = ("Freeze", "Init", "Train", "Merge", "Deploy")
 # ## L7.7 truncated_svd
 
 
-# %% exercise="L7.7" wrong="forgets the singular values"
+# %% exercise="L7.7" wrong="forgets the singular values" likely=true
 def truncated_svd(w, r):
     if np.ndim(w) != 2:
         raise ValueError("w")
@@ -274,7 +336,7 @@ def truncated_svd(w, r):
     return u[:, :r], vt[:r]
 
 
-# %% exercise="L7.7" wrong="singular values in both factors"
+# %% exercise="L7.7" wrong="singular values in both factors" likely=true
 def truncated_svd(w, r):
     if np.ndim(w) != 2:
         raise ValueError("w")
@@ -294,7 +356,7 @@ def truncated_svd(w, r):
     return u[:, -r:] * s[-r:], vt[-r:]
 
 
-# %% exercise="L7.7" wrong="rows of u for its columns"
+# %% exercise="L7.7" wrong="rows of u for its columns" likely=true
 def truncated_svd(w, r):
     if np.ndim(w) != 2:
         raise ValueError("w")
@@ -304,7 +366,7 @@ def truncated_svd(w, r):
     return (u[:r] * s[:r, None]).T, vt[:r]
 
 
-# %% exercise="L7.7" wrong="columns of vt for its rows"
+# %% exercise="L7.7" wrong="columns of vt for its rows" likely=true
 def truncated_svd(w, r):
     if np.ndim(w) != 2:
         raise ValueError("w")
@@ -314,7 +376,7 @@ def truncated_svd(w, r):
     return u[:, :r] * s[:r], vt[:, :r].T
 
 
-# %% exercise="L7.7" wrong="v not transposed"
+# %% exercise="L7.7" wrong="v not transposed" likely=true
 def truncated_svd(w, r):
     if np.ndim(w) != 2:
         raise ValueError("w")
@@ -406,6 +468,69 @@ def truncated_svd(w, r):
     return u[:, :r] * s[:r], vt[:r]
 
 
+# %% exercise="L7.7" wrong="drops singular values below a millionth"
+def truncated_svd(w, r):
+    if np.ndim(w) != 2:
+        raise ValueError("w")
+    if not 1 <= r <= min(w.shape):
+        raise ValueError("r")
+    u, s, vt = np.linalg.svd(w, full_matrices=False)
+    s[s < 1e-6] = 0
+    return u[:, :r] * s[:r], vt[:r]
+
+
+# %% exercise="L7.7" wrong="compares r with the rows only"
+def truncated_svd(w, r):
+    if np.ndim(w) != 2:
+        raise ValueError("w")
+    if not 1 <= r <= w.shape[0]:
+        raise ValueError("r")
+    u, s, vt = np.linalg.svd(w, full_matrices=False)
+    return u[:, :r] * s[:r], vt[:r]
+
+
+# %% exercise="L7.7" wrong="compares r with the columns only"
+def truncated_svd(w, r):
+    if np.ndim(w) != 2:
+        raise ValueError("w")
+    if not 1 <= r <= w.shape[1]:
+        raise ValueError("r")
+    u, s, vt = np.linalg.svd(w, full_matrices=False)
+    return u[:, :r] * s[:r], vt[:r]
+
+
+# %% exercise="L7.7" wrong="divides by singular values that are 0"
+def truncated_svd(w, r):
+    if np.ndim(w) != 2:
+        raise ValueError("w")
+    if not 1 <= r <= min(w.shape):
+        raise ValueError("r")
+    _, s, vt = np.linalg.svd(w, full_matrices=False)
+    with np.errstate(all="ignore"):
+        u = w @ vt.T / s
+    return u[:, :r] * s[:r], vt[:r]
+
+
+# %% exercise="L7.7" wrong="works in the integers' own type"
+def truncated_svd(w, r):
+    if np.ndim(w) != 2:
+        raise ValueError("w")
+    if not 1 <= r <= min(w.shape):
+        raise ValueError("r")
+    u, s, vt = np.linalg.svd(w, full_matrices=False)
+    return (u[:, :r] * s[:r]).astype(w.dtype), vt[:r].astype(w.dtype)
+
+
+# %% exercise="L7.7" wrong="a stack of matrices passes"
+def truncated_svd(w, r):
+    if np.ndim(w) < 2:
+        raise ValueError("w")
+    if not 1 <= r <= min(w.shape):
+        raise ValueError("r")
+    u, s, vt = np.linalg.svd(w, full_matrices=False)
+    return (u * s[..., None, :])[..., :r], vt[..., :r, :]
+
+
 # %% exercise="L7.7" right="roots of the singular values in both"
 def truncated_svd(w, r):
     if np.ndim(w) != 2:
@@ -458,7 +583,7 @@ def truncated_svd(w, r):
 # ## L7.8 break_even_rank and energy
 
 
-# %% exercise="L7.8" wrong="half of the smaller side"
+# %% exercise="L7.8" wrong="half of the smaller side" likely=true
 def break_even_rank(m, n):
     if m < 1:
         raise ValueError("m")
@@ -476,7 +601,7 @@ def energy(singular_values, r):
     return (s[:r] ** 2).sum() / (s**2).sum() if s.any() else 1.0
 
 
-# %% exercise="L7.8" wrong="whole ranks only"
+# %% exercise="L7.8" wrong="whole ranks only" likely=true
 def break_even_rank(m, n):
     if m < 1:
         raise ValueError("m")
@@ -494,7 +619,7 @@ def energy(singular_values, r):
     return (s[:r] ** 2).sum() / (s**2).sum() if s.any() else 1.0
 
 
-# %% exercise="L7.8" wrong="energy without squares"
+# %% exercise="L7.8" wrong="energy without squares" likely=true
 def break_even_rank(m, n):
     if m < 1:
         raise ValueError("m")
@@ -530,7 +655,7 @@ def energy(singular_values, r):
     return 100 * (s[:r] ** 2).sum() / (s**2).sum() if s.any() else 100.0
 
 
-# %% exercise="L7.8" wrong="norms instead of energy"
+# %% exercise="L7.8" wrong="norms instead of energy" likely=true
 def break_even_rank(m, n):
     if m < 1:
         raise ValueError("m")
@@ -645,6 +770,97 @@ def energy(singular_values, r):
     return (s[:r] ** 2).sum() / (s**2).sum() if s.any() else 1.0
 
 
+# %% exercise="L7.8" wrong="overflows in 32 bits"
+def break_even_rank(m, n):
+    if m < 1:
+        raise ValueError("m")
+    if n < 1:
+        raise ValueError("n")
+    with np.errstate(over="ignore"):
+        return np.int32(m) * np.int32(n) / (m + n)
+
+
+def energy(singular_values, r):
+    s = np.asarray(singular_values, dtype=float)
+    if not 1 <= r <= len(s):
+        raise ValueError("r")
+    if (s < 0).any():
+        raise ValueError("singular_values")
+    return (s[:r] ** 2).sum() / (s**2).sum() if s.any() else 1.0
+
+
+# %% exercise="L7.8" wrong="checks the product, where two negatives cancel"
+def break_even_rank(m, n):
+    if m * n < 1:
+        raise ValueError("m and n must be at least 1")
+    return m * n / (m + n)
+
+
+def energy(singular_values, r):
+    s = np.asarray(singular_values, dtype=float)
+    if not 1 <= r <= len(s):
+        raise ValueError("r")
+    if (s < 0).any():
+        raise ValueError("singular_values")
+    return (s[:r] ** 2).sum() / (s**2).sum() if s.any() else 1.0
+
+
+# %% exercise="L7.8" wrong="takes small singular values for zeros"
+def break_even_rank(m, n):
+    if m < 1:
+        raise ValueError("m")
+    if n < 1:
+        raise ValueError("n")
+    return m * n / (m + n)
+
+
+def energy(singular_values, r):
+    s = np.asarray(singular_values, dtype=float)
+    if not 1 <= r <= len(s):
+        raise ValueError("r")
+    if (s < 0).any():
+        raise ValueError("singular_values")
+    return 1.0 if np.allclose(s, 0) else (s[:r] ** 2).sum() / (s**2).sum()
+
+
+# %% exercise="L7.8" wrong="1 for zeros, whatever r is"
+def break_even_rank(m, n):
+    if m < 1:
+        raise ValueError("m")
+    if n < 1:
+        raise ValueError("n")
+    return m * n / (m + n)
+
+
+def energy(singular_values, r):
+    s = np.asarray(singular_values, dtype=float)
+    if not s.any():
+        return 1.0
+    if not 1 <= r <= len(s):
+        raise ValueError("r")
+    if (s < 0).any():
+        raise ValueError("singular_values")
+    return (s[:r] ** 2).sum() / (s**2).sum()
+
+
+# %% exercise="L7.8" wrong="looks at the last value only for a sign"
+def break_even_rank(m, n):
+    if m < 1:
+        raise ValueError("m")
+    if n < 1:
+        raise ValueError("n")
+    return m * n / (m + n)
+
+
+def energy(singular_values, r):
+    s = np.asarray(singular_values, dtype=float)
+    if not 1 <= r <= len(s):
+        raise ValueError("r")
+    if s[-1] < 0:
+        raise ValueError("singular_values")
+    return (s[:r] ** 2).sum() / (s**2).sum() if s.any() else 1.0
+
+
 # %% exercise="L7.8" right="NumPy"
 def break_even_rank(m, n):
     if m < 1:
@@ -712,7 +928,7 @@ def energy(singular_values, r):
 # ## L7.9 LoRALinear
 
 
-# %% exercise="L7.9" wrong="forgets alpha / r"
+# %% exercise="L7.9" wrong="forgets alpha / r" likely=true
 class LoRALinear(torch.nn.Module):
     def __init__(self, linear, r, alpha):
         super().__init__()
@@ -736,7 +952,7 @@ class LoRALinear(torch.nn.Module):
         return merged
 
 
-# %% exercise="L7.9" wrong="scales by alpha alone"
+# %% exercise="L7.9" wrong="scales by alpha alone" likely=true
 class LoRALinear(torch.nn.Module):
     def __init__(self, linear, r, alpha):
         super().__init__()
@@ -808,7 +1024,7 @@ class LoRALinear(torch.nn.Module):
         return merged
 
 
-# %% exercise="L7.9" wrong="B random as well"
+# %% exercise="L7.9" wrong="B random as well" likely=true
 class LoRALinear(torch.nn.Module):
     def __init__(self, linear, r, alpha):
         super().__init__()
@@ -904,7 +1120,7 @@ class LoRALinear(torch.nn.Module):
         return merged
 
 
-# %% exercise="L7.9" wrong="the base is not frozen"
+# %% exercise="L7.9" wrong="the base is not frozen" likely=true
 class LoRALinear(torch.nn.Module):
     def __init__(self, linear, r, alpha):
         super().__init__()
@@ -928,7 +1144,7 @@ class LoRALinear(torch.nn.Module):
         return merged
 
 
-# %% exercise="L7.9" wrong="freezes the weight and not the bias"
+# %% exercise="L7.9" wrong="freezes the weight and not the bias" likely=true
 class LoRALinear(torch.nn.Module):
     def __init__(self, linear, r, alpha):
         super().__init__()
@@ -1146,7 +1362,7 @@ class LoRALinear(torch.nn.Module):
         return merged
 
 
-# %% exercise="L7.9" wrong="merge forgets the scale"
+# %% exercise="L7.9" wrong="merge forgets the scale" likely=true
 class LoRALinear(torch.nn.Module):
     def __init__(self, linear, r, alpha):
         super().__init__()
@@ -1170,7 +1386,7 @@ class LoRALinear(torch.nn.Module):
         return merged
 
 
-# %% exercise="L7.9" wrong="merge forgets the bias"
+# %% exercise="L7.9" wrong="merge forgets the bias" likely=true
 class LoRALinear(torch.nn.Module):
     def __init__(self, linear, r, alpha):
         super().__init__()
@@ -1192,7 +1408,7 @@ class LoRALinear(torch.nn.Module):
         return merged
 
 
-# %% exercise="L7.9" wrong="merge leaves a random bias"
+# %% exercise="L7.9" wrong="merge leaves a random bias" likely=true
 class LoRALinear(torch.nn.Module):
     def __init__(self, linear, r, alpha):
         super().__init__()
@@ -1373,6 +1589,135 @@ class LoRALinear(torch.nn.Module):
     def merge(self):
         merged = torch.nn.Linear(self.linear.in_features, self.linear.out_features, self.linear.bias is not None)
         merged.weight.data = self.linear.weight + self.scale * self.B.detach() @ self.A.detach()
+        if self.linear.bias is not None:
+            merged.bias.data = self.linear.bias.detach().clone()
+        return merged
+
+
+# %% exercise="L7.9" wrong="hides the base from the parameters and does not freeze it"
+class LoRALinear(torch.nn.Module):
+    def __init__(self, linear, r, alpha):
+        super().__init__()
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        self.hidden = [linear]
+        self.A = torch.nn.Parameter(torch.randn(r, linear.in_features) / linear.in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(linear.out_features, r))
+        self.scale = alpha / r
+
+    @property
+    def linear(self):
+        return self.hidden[0]
+
+    def forward(self, x):
+        return self.linear(x) + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.linear.in_features, self.linear.out_features, self.linear.bias is not None)
+        merged.weight.data = self.linear.weight.detach() + self.scale * self.B.detach() @ self.A.detach()
+        if self.linear.bias is not None:
+            merged.bias.data = self.linear.bias.detach().clone()
+        return merged
+
+
+# %% exercise="L7.9" wrong="keeps its first merged weight for evaluation"
+class LoRALinear(torch.nn.Module):
+    def __init__(self, linear, r, alpha):
+        super().__init__()
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        self.linear = linear.requires_grad_(False)
+        self.A = torch.nn.Parameter(torch.randn(r, linear.in_features) / linear.in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(linear.out_features, r))
+        self.scale = alpha / r
+        self.kept = None
+
+    def forward(self, x):
+        if self.training:
+            return self.linear(x) + self.scale * (x @ self.A.T @ self.B.T)
+        if self.kept is None:
+            self.kept = self.linear.weight + self.scale * (self.B @ self.A).detach()
+        return torch.nn.functional.linear(x, self.kept, self.linear.bias)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.linear.in_features, self.linear.out_features, self.linear.bias is not None)
+        merged.weight.data = self.linear.weight.detach() + self.scale * self.B.detach() @ self.A.detach()
+        if self.linear.bias is not None:
+            merged.bias.data = self.linear.bias.detach().clone()
+        return merged
+
+
+# %% exercise="L7.9" wrong="alpha close to 0 from below passes"
+class LoRALinear(torch.nn.Module):
+    def __init__(self, linear, r, alpha):
+        super().__init__()
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha == 0 or round(alpha, 3) < 0:
+            raise ValueError("alpha must be above 0")
+        self.linear = linear.requires_grad_(False)
+        self.A = torch.nn.Parameter(torch.randn(r, linear.in_features) / linear.in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(linear.out_features, r))
+        self.scale = alpha / r
+
+    def forward(self, x):
+        return self.linear(x) + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.linear.in_features, self.linear.out_features, self.linear.bias is not None)
+        merged.weight.data = self.linear.weight.detach() + self.scale * self.B.detach() @ self.A.detach()
+        if self.linear.bias is not None:
+            merged.bias.data = self.linear.bias.detach().clone()
+        return merged
+
+
+# %% exercise="L7.9" wrong="merge into a shallow copy, which shares its parameters' table"
+class LoRALinear(torch.nn.Module):
+    def __init__(self, linear, r, alpha):
+        super().__init__()
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        self.linear = linear.requires_grad_(False)
+        self.A = torch.nn.Parameter(torch.randn(r, linear.in_features) / linear.in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(linear.out_features, r))
+        self.scale = alpha / r
+
+    def forward(self, x):
+        return self.linear(x) + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        import copy
+
+        merged = copy.copy(self.linear)
+        merged.weight = torch.nn.Parameter(self.linear.weight + self.scale * self.B.detach() @ self.A.detach())
+        return merged
+
+
+# %% exercise="L7.9" wrong="divides by r as a whole number"
+class LoRALinear(torch.nn.Module):
+    def __init__(self, linear, r, alpha):
+        super().__init__()
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        self.linear = linear.requires_grad_(False)
+        self.A = torch.nn.Parameter(torch.randn(r, linear.in_features) / linear.in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(linear.out_features, r))
+        self.scale = alpha // r if isinstance(alpha, int) else alpha / r
+
+    def forward(self, x):
+        return self.linear(x) + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.linear.in_features, self.linear.out_features, self.linear.bias is not None)
+        merged.weight.data = self.linear.weight.detach() + self.scale * self.B.detach() @ self.A.detach()
         if self.linear.bias is not None:
             merged.bias.data = self.linear.bias.detach().clone()
         return merged

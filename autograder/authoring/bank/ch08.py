@@ -229,6 +229,60 @@ def train_step(weights, gradient_fn, loss_scale, lr):
         return weights - lr * gradient_fn(weights, loss_scale).astype(np.float32) / loss_scale
 
 
+# %% exercise="8.5" wrong="shifts by the whole log2 of the scale"
+ex_8_5_line = 3
+
+
+def train_step(weights, gradient_fn, loss_scale, lr):
+    if loss_scale <= 0:
+        raise ValueError("loss_scale")
+    if lr < 0:
+        raise ValueError("lr")
+    gradient = gradient_fn(weights, loss_scale).astype(np.float32)
+    return weights - np.float32(lr) * np.ldexp(gradient, -round(np.log2(loss_scale)))
+
+
+# %% exercise="8.5" wrong="hands back the old array when lr is 0"
+ex_8_5_line = 3
+
+
+def train_step(weights, gradient_fn, loss_scale, lr):
+    if loss_scale <= 0:
+        raise ValueError("loss_scale")
+    if lr < 0:
+        raise ValueError("lr")
+    if lr == 0:
+        return weights
+    gradient = gradient_fn(weights, loss_scale).astype(np.float32) / np.float32(loss_scale)
+    return weights - np.float32(lr) * gradient
+
+
+# %% exercise="8.5" wrong="cuts gradients off at 1"
+ex_8_5_line = 3
+
+
+def train_step(weights, gradient_fn, loss_scale, lr):
+    if loss_scale <= 0:
+        raise ValueError("loss_scale")
+    if lr < 0:
+        raise ValueError("lr")
+    gradient = gradient_fn(weights, loss_scale).astype(np.float32) / np.float32(loss_scale)
+    return weights - np.float32(lr) * np.clip(gradient, -1, 1)
+
+
+# %% exercise="8.5" wrong="takes a loss scale between -1 and 0"
+ex_8_5_line = 3
+
+
+def train_step(weights, gradient_fn, loss_scale, lr):
+    if loss_scale == 0 or loss_scale <= -1:
+        raise ValueError("loss_scale")
+    if lr < 0:
+        raise ValueError("lr")
+    gradient = gradient_fn(weights, loss_scale).astype(np.float32) / np.float32(loss_scale)
+    return weights - np.float32(lr) * gradient
+
+
 # %% exercise="8.5" right="divides the gradient"
 ex_8_5_line = 3
 
@@ -265,6 +319,22 @@ def train_step(weights, gradient_fn, loss_scale, lr):
         raise ValueError("lr < 0")
     scaled = gradient_fn(weights.copy(), loss_scale)
     return np.array([float(w) - lr * (float(g) / loss_scale) for w, g in zip(weights, scaled)], dtype=np.float32)
+
+
+# %% exercise="8.5" right="unscales in place in an array of its own"
+ex_8_5_line = 3
+
+
+def train_step(weights, gradient_fn, loss_scale, lr):
+    if loss_scale <= 0:
+        raise ValueError("loss_scale")
+    if lr < 0:
+        raise ValueError("lr")
+    gradient = np.array(gradient_fn(weights, loss_scale), dtype=np.float32)
+    gradient /= np.float32(loss_scale)
+    new = weights.copy()
+    new -= np.float32(lr) * gradient
+    return new
 
 
 # %% [markdown]
@@ -434,6 +504,63 @@ def decode_float(code, exp_bits, man_bits):
     return (-1) ** sign * (1 + mantissa / 2**man_bits) * 2.0 ** (exponent - bias)
 
 
+# %% exercise="L8.6" wrong="E4M3's rule for every format with 4 exponent bits"
+def decode_float(code, exp_bits, man_bits):
+    if exp_bits < 2:
+        raise ValueError("exp_bits")
+    if man_bits < 1:
+        raise ValueError("man_bits")
+    if not 0 <= code < 2 ** (1 + exp_bits + man_bits):
+        raise ValueError("code")
+    sign, exponent, mantissa = code >> (exp_bits + man_bits), (code >> man_bits) % 2**exp_bits, code % 2**man_bits
+    top, bias = 2**exp_bits - 1, 2 ** (exp_bits - 1) - 1
+    if exponent == top and not (exp_bits == 4):
+        return float("nan") if mantissa else (-1) ** sign * float("inf")
+    if exponent == top and mantissa == 2**man_bits - 1:
+        return float("nan")
+    if exponent == 0:
+        return (-1) ** sign * mantissa / 2**man_bits * 2.0 ** (1 - bias)
+    return (-1) ** sign * (1 + mantissa / 2**man_bits) * 2.0 ** (exponent - bias)
+
+
+# %% exercise="L8.6" wrong="E4M3's rule for every format of 8 bits but E5M2"
+def decode_float(code, exp_bits, man_bits):
+    if exp_bits < 2:
+        raise ValueError("exp_bits")
+    if man_bits < 1:
+        raise ValueError("man_bits")
+    if not 0 <= code < 2 ** (1 + exp_bits + man_bits):
+        raise ValueError("code")
+    sign, exponent, mantissa = code >> (exp_bits + man_bits), (code >> man_bits) % 2**exp_bits, code % 2**man_bits
+    top, bias = 2**exp_bits - 1, 2 ** (exp_bits - 1) - 1
+    if exponent == top and not (exp_bits + man_bits == 7 and exp_bits != 5):
+        return float("nan") if mantissa else (-1) ** sign * float("inf")
+    if exponent == top and mantissa == 2**man_bits - 1:
+        return float("nan")
+    if exponent == 0:
+        return (-1) ** sign * mantissa / 2**man_bits * 2.0 ** (1 - bias)
+    return (-1) ** sign * (1 + mantissa / 2**man_bits) * 2.0 ** (exponent - bias)
+
+
+# %% exercise="L8.6" wrong="refuses two bits of exponent"
+def decode_float(code, exp_bits, man_bits):
+    if exp_bits < 3:
+        raise ValueError("exp_bits")
+    if man_bits < 1:
+        raise ValueError("man_bits")
+    if not 0 <= code < 2 ** (1 + exp_bits + man_bits):
+        raise ValueError("code")
+    sign, exponent, mantissa = code >> (exp_bits + man_bits), (code >> man_bits) % 2**exp_bits, code % 2**man_bits
+    top, bias = 2**exp_bits - 1, 2 ** (exp_bits - 1) - 1
+    if exponent == top and not ((exp_bits, man_bits) == (4, 3)):
+        return float("nan") if mantissa else (-1) ** sign * float("inf")
+    if exponent == top and mantissa == 2**man_bits - 1:
+        return float("nan")
+    if exponent == 0:
+        return (-1) ** sign * mantissa / 2**man_bits * 2.0 ** (1 - bias)
+    return (-1) ** sign * (1 + mantissa / 2**man_bits) * 2.0 ** (exponent - bias)
+
+
 # %% exercise="L8.6" right="shifts and masks"
 def decode_float(code, exp_bits, man_bits):
     if exp_bits < 2:
@@ -501,6 +628,28 @@ def decode_float(code, exp_bits, man_bits):
     value = Fraction(mantissa, 2**man_bits) + (1 if exponent else 0)
     value *= Fraction(2) ** (max(exponent, 1) - 2 ** (exp_bits - 1) + 1)
     return float(-value if sign else value)
+
+
+# %% exercise="L8.6" right="widens the code to a float64"
+def decode_float(code, exp_bits, man_bits):
+    import struct
+
+    if exp_bits < 2:
+        raise ValueError("exp_bits")
+    if man_bits < 1:
+        raise ValueError("man_bits")
+    width = 1 + exp_bits + man_bits
+    if code < 0 or code >= 1 << width:
+        raise ValueError("code")
+    sign, magnitude = divmod(code, 1 << (width - 1))
+    if (exp_bits, man_bits) == (4, 3):
+        if magnitude == 127:
+            return float("nan")
+    elif magnitude >> man_bits == (1 << exp_bits) - 1:
+        return float("nan") if magnitude & ((1 << man_bits) - 1) else float("-inf" if sign else "inf")
+    # The bits stand where a float64 has them; the product moves the bias, and makes subnormal numbers normal.
+    (value,) = struct.unpack(">d", struct.pack(">Q", sign << 63 | magnitude << (52 - man_bits)))
+    return value * 2.0**1023 / 2.0 ** (2 ** (exp_bits - 1) - 1)
 
 
 # %% [markdown]
@@ -586,6 +735,29 @@ def format_limits(exp_bits, man_bits):
 def format_limits(exp_bits, man_bits):
     if exp_bits < 2:
         raise ValueError("exp_bits")
+    bias, eps = 2 ** (exp_bits - 1) - 1, 2.0**-man_bits
+    largest = 448.0 if (exp_bits, man_bits) == (4, 3) else (2 - eps) * 2.0**bias
+    return largest, 2.0 ** (1 - bias), 2.0 ** (1 - bias) * eps, eps
+
+
+# %% exercise="L8.7" wrong="E4M3's exception for every format of 8 bits but E5M2"
+def format_limits(exp_bits, man_bits):
+    if exp_bits < 2:
+        raise ValueError("exp_bits")
+    if man_bits < 1:
+        raise ValueError("man_bits")
+    bias, eps = 2 ** (exp_bits - 1) - 1, 2.0**-man_bits
+    special = exp_bits + man_bits == 7 and exp_bits != 5
+    largest = (2 - 2 * eps) * 2.0 ** (bias + 1) if special else (2 - eps) * 2.0**bias
+    return largest, 2.0 ** (1 - bias), 2.0 ** (1 - bias) * eps, eps
+
+
+# %% exercise="L8.7" wrong="refuses 0 and 1, and takes negative numbers of bits"
+def format_limits(exp_bits, man_bits):
+    if exp_bits in (0, 1):
+        raise ValueError("exp_bits")
+    if man_bits == 0:
+        raise ValueError("man_bits")
     bias, eps = 2 ** (exp_bits - 1) - 1, 2.0**-man_bits
     largest = 448.0 if (exp_bits, man_bits) == (4, 3) else (2 - eps) * 2.0**bias
     return largest, 2.0 ** (1 - bias), 2.0 ** (1 - bias) * eps, eps
@@ -1105,6 +1277,181 @@ class LossScaler:
         return True
 
 
+# %% exercise="L8.8" wrong="looks at sums, which overflow where no gradient does"
+class LossScaler:
+    def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000):
+        if init_scale <= 0:
+            raise ValueError("init_scale")
+        if growth_factor <= 1:
+            raise ValueError("growth_factor")
+        if not 0 < backoff_factor < 1:
+            raise ValueError("backoff_factor")
+        if growth_interval < 1:
+            raise ValueError("growth_interval")
+        self.s, self.n = init_scale, 0
+        self.grow, self.shrink, self.every = growth_factor, backoff_factor, growth_interval
+
+    def get_scale(self):
+        return self.s
+
+    def scale(self, loss):
+        return loss * self.s
+
+    def step(self, optimizer):
+        grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        if not all(bool(g.sum().isfinite()) for g in grads):
+            self.s, self.n = self.s * self.shrink, 0
+            return False
+        for g in grads:
+            g.div_(self.s)
+        optimizer.step()
+        self.n += 1
+        if self.n == self.every:
+            self.s, self.n = self.s * self.grow, 0
+        return True
+
+
+# %% exercise="L8.8" wrong="keeps the parameters of the first optimizer"
+class LossScaler:
+    def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000):
+        if init_scale <= 0:
+            raise ValueError("init_scale")
+        if growth_factor <= 1:
+            raise ValueError("growth_factor")
+        if not 0 < backoff_factor < 1:
+            raise ValueError("backoff_factor")
+        if growth_interval < 1:
+            raise ValueError("growth_interval")
+        self.s, self.n = init_scale, 0
+        self.grow, self.shrink, self.every = growth_factor, backoff_factor, growth_interval
+        self.params = None
+
+    def get_scale(self):
+        return self.s
+
+    def scale(self, loss):
+        return loss * self.s
+
+    def step(self, optimizer):
+        if self.params is None:
+            self.params = [p for g in optimizer.param_groups for p in g["params"]]
+        grads = [p.grad for p in self.params if p.grad is not None]
+        if not all(bool(g.isfinite().all()) for g in grads):
+            self.s, self.n = self.s * self.shrink, 0
+            return False
+        for g in grads:
+            g.div_(self.s)
+        optimizer.step()
+        self.n += 1
+        if self.n == self.every:
+            self.s, self.n = self.s * self.grow, 0
+        return True
+
+
+# %% exercise="L8.8" wrong="one scale for all scalers"
+class LossScaler:
+    now = {}  # noqa: RUF012
+
+    def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000):
+        if init_scale <= 0:
+            raise ValueError("init_scale")
+        if growth_factor <= 1:
+            raise ValueError("growth_factor")
+        if not 0 < backoff_factor < 1:
+            raise ValueError("backoff_factor")
+        if growth_interval < 1:
+            raise ValueError("growth_interval")
+        self.now["s"], self.n = init_scale, 0
+        self.grow, self.shrink, self.every = growth_factor, backoff_factor, growth_interval
+
+    def get_scale(self):
+        return self.now["s"]
+
+    def scale(self, loss):
+        return loss * self.now["s"]
+
+    def step(self, optimizer):
+        grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        if not all(bool(g.isfinite().all()) for g in grads):
+            self.now["s"], self.n = self.now["s"] * self.shrink, 0
+            return False
+        for g in grads:
+            g.div_(self.now["s"])
+        optimizer.step()
+        self.n += 1
+        if self.n == self.every:
+            self.now["s"], self.n = self.now["s"] * self.grow, 0
+        return True
+
+
+# %% exercise="L8.8" wrong="stops growing at 2**24"
+class LossScaler:
+    def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000):
+        if init_scale <= 0:
+            raise ValueError("init_scale")
+        if growth_factor <= 1:
+            raise ValueError("growth_factor")
+        if not 0 < backoff_factor < 1:
+            raise ValueError("backoff_factor")
+        if growth_interval < 1:
+            raise ValueError("growth_interval")
+        self.s, self.n = init_scale, 0
+        self.grow, self.shrink, self.every = growth_factor, backoff_factor, growth_interval
+
+    def get_scale(self):
+        return self.s
+
+    def scale(self, loss):
+        return loss * self.s
+
+    def step(self, optimizer):
+        grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        if not all(bool(g.isfinite().all()) for g in grads):
+            self.s, self.n = self.s * self.shrink, 0
+            return False
+        for g in grads:
+            g.div_(self.s)
+        optimizer.step()
+        self.n += 1
+        if self.n == self.every:
+            self.s, self.n = min(self.s * self.grow, 2.0**24), 0
+        return True
+
+
+# %% exercise="L8.8" wrong="takes a negative backoff factor"
+class LossScaler:
+    def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000):
+        if init_scale <= 0:
+            raise ValueError("init_scale")
+        if growth_factor <= 1:
+            raise ValueError("growth_factor")
+        if backoff_factor == 0 or backoff_factor >= 1:
+            raise ValueError("backoff_factor")
+        if growth_interval < 1:
+            raise ValueError("growth_interval")
+        self.s, self.n = init_scale, 0
+        self.grow, self.shrink, self.every = growth_factor, backoff_factor, growth_interval
+
+    def get_scale(self):
+        return self.s
+
+    def scale(self, loss):
+        return loss * self.s
+
+    def step(self, optimizer):
+        grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        if not all(bool(g.isfinite().all()) for g in grads):
+            self.s, self.n = self.s * self.shrink, 0
+            return False
+        for g in grads:
+            g.div_(self.s)
+        optimizer.step()
+        self.n += 1
+        if self.n == self.every:
+            self.s, self.n = self.s * self.grow, 0
+        return True
+
+
 # %% exercise="L8.8" right="looks at the sum of all gradients"
 class LossScaler:
     def __init__(self, init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000):
@@ -1189,6 +1536,41 @@ class LossScaler:
         self._scale = self._scale * self._backoff
         self._left = self._interval
         return False
+
+
+# %% exercise="L8.8" right="new gradients in place of the old, a count that runs down"
+class LossScaler:
+    def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000):
+        if init_scale <= 0:
+            raise ValueError("init_scale")
+        if growth_factor <= 1:
+            raise ValueError("growth_factor")
+        if not 0 < backoff_factor < 1:
+            raise ValueError("backoff_factor")
+        if growth_interval < 1:
+            raise ValueError("growth_interval")
+        self.s, self.left = init_scale, growth_interval
+        self.grow, self.shrink, self.every = growth_factor, backoff_factor, growth_interval
+
+    def get_scale(self):
+        return self.s
+
+    def scale(self, loss):
+        return loss * self.s
+
+    def step(self, optimizer):
+        params = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        flat = torch.cat([p.grad.reshape(-1) for p in params])
+        if not torch.isfinite(flat).all():
+            self.s, self.left = self.s * self.shrink, self.every
+            return False
+        for p in params:
+            p.grad = p.grad / self.s
+        optimizer.step()
+        self.left -= 1
+        if not self.left:
+            self.s, self.left = self.s * self.grow, self.every
+        return True
 
 
 # %% [markdown]
@@ -1302,6 +1684,65 @@ def int8_matmul(a, b):
     return torch._int_mm((a / s).round().to(torch.int8), (b / t).round().to(torch.int8)).float() * s * t
 
 
+# %% exercise="L8.9" wrong="no scale below 1e-5"
+def int8_matmul(a, b):
+    if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0]:
+        raise ValueError("a and b")
+    s, t = a.abs().amax(1, keepdim=True) / 127, b.abs().amax(0, keepdim=True) / 127
+    s, t = s.clamp(min=1e-5), t.clamp(min=1e-5)
+    return torch._int_mm((a / s).round().to(torch.int8), (b / t).round().to(torch.int8)).float() * s * t
+
+
+# %% exercise="L8.9" wrong="1e-5 added to every scale"
+def int8_matmul(a, b):
+    if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0]:
+        raise ValueError("a and b")
+    s, t = a.abs().amax(1, keepdim=True) / 127, b.abs().amax(0, keepdim=True) / 127
+    s, t = s + 1e-5, t + 1e-5
+    return torch._int_mm((a / s).round().to(torch.int8), (b / t).round().to(torch.int8)).float() * s * t
+
+
+# %% exercise="L8.9" wrong="takes two batches of matrices"
+def int8_matmul(a, b):
+    if a.dim() < 2 or a.dim() != b.dim():
+        raise ValueError("a and b")
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError("b")
+    s, t = a.abs().amax(-1, keepdim=True) / 127, b.abs().amax(-2, keepdim=True) / 127
+    s, t = torch.where(s > 0, s, 1.0), torch.where(t > 0, t, 1.0)
+    return ((a / s).round().int() @ (b / t).round().int()).float() * s * t
+
+
+# %% exercise="L8.9" wrong="sums that overflow in int16"
+def int8_matmul(a, b):
+    if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0]:
+        raise ValueError("a and b")
+    s, t = a.abs().amax(1, keepdim=True) / 127, b.abs().amax(0, keepdim=True) / 127
+    s, t = torch.where(s > 0, s, 1.0), torch.where(t > 0, t, 1.0)
+    return ((a / s).round().short() @ (b / t).round().short()).float() * s * t
+
+
+# %% exercise="L8.9" wrong="divides by the zero of an empty row and trusts that NaN becomes code 0"
+def int8_matmul(a, b):
+    if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0]:
+        raise ValueError("a and b")
+    s, t = a.abs().amax(1, keepdim=True) / 127, b.abs().amax(0, keepdim=True) / 127
+    return torch._int_mm((a / s).round().to(torch.int8), (b / t).round().to(torch.int8)).float() * s * t
+
+
+# %% exercise="L8.9" wrong="takes a vector for b"
+def int8_matmul(a, b):
+    if a.dim() != 2:
+        raise ValueError("a")
+    if b.dim() == 1:
+        b = b[:, None]
+    if b.dim() != 2 or a.shape[1] != b.shape[0]:
+        raise ValueError("b")
+    s, t = a.abs().amax(1, keepdim=True) / 127, b.abs().amax(0, keepdim=True) / 127
+    s, t = torch.where(s > 0, s, 1.0), torch.where(t > 0, t, 1.0)
+    return torch._int_mm((a / s).round().to(torch.int8), (b / t).round().to(torch.int8)).float() * s * t
+
+
 # %% exercise="L8.9" right="int64 sums by PyTorch's ordinary product"
 def int8_matmul(a, b):
     if a.dim() != 2:
@@ -1338,6 +1779,27 @@ def int8_matmul(a, b):
     q = torch.nan_to_num(a / s).round().to(torch.int8)
     r = torch.nan_to_num(b / t).round().to(torch.int8)
     return s * torch._int_mm(q, r).to(torch.float32) * t
+
+
+# %% exercise="L8.9" right="one row and one column at a time"
+def int8_matmul(a, b):
+    if a.dim() != 2:
+        raise ValueError("a must be a matrix")
+    if b.dim() != 2 or b.shape[0] != a.shape[1]:
+        raise ValueError("b must have as many rows as a has columns")
+    out = torch.zeros(a.shape[0], b.shape[1])
+    codes = []
+    for matrix in (a, b.t()):
+        rows = []
+        for row in matrix:
+            largest = row.abs().max()
+            scale = largest / 127 if largest > 0 else torch.tensor(1.0)
+            rows.append((torch.round(row / scale).to(torch.int32), scale))
+        codes.append(rows)
+    for i, (q, s) in enumerate(codes[0]):
+        for j, (r, t) in enumerate(codes[1]):
+            out[i, j] = (q * r).sum() * s * t
+    return out
 
 
 # %% [markdown]
@@ -1400,6 +1862,28 @@ def tflops(m, k, n, seconds):
         if size < 1:
             raise ValueError(name)
     return 2 * m * k * n / seconds / 1e12 if seconds else float("inf")
+
+
+# %% exercise="L8.10" wrong="takes an empty right matrix"
+def tflops(m, k, n, seconds):
+    for name, size in (("m", m), ("k", k)):
+        if size < 1:
+            raise ValueError(name)
+    if n < 0:
+        raise ValueError("n")
+    if seconds <= 0:
+        raise ValueError("seconds")
+    return 2 * m * k * n / seconds / 1e12
+
+
+# %% exercise="L8.10" wrong="takes half a row"
+def tflops(m, k, n, seconds):
+    for name, size in (("m", m), ("k", k), ("n", n)):
+        if size <= 0:
+            raise ValueError(name)
+    if seconds <= 0:
+        raise ValueError("seconds")
+    return 2 * m * k * n / seconds / 1e12
 
 
 # %% exercise="L8.10" right="in one line"
@@ -1481,6 +1965,31 @@ def training_bytes_per_param(optimizer, mixed):
 # %% exercise="L8.11" wrong="takes any optimizer for SGD"
 def training_bytes_per_param(optimizer, mixed):
     return 8 + {"momentum": 4, "adam": 8}.get(optimizer, 0)
+
+
+# %% exercise="L8.11" wrong="takes other spellings"
+def training_bytes_per_param(optimizer, mixed):
+    averages = {"sgd": 0, "momentum": 1, "adam": 2}
+    name = str(optimizer).strip().lower()
+    if name not in averages:
+        raise ValueError("optimizer")
+    return 8 + 4 * averages[name]
+
+
+# %% exercise="L8.11" wrong="takes what begins like a name"
+def training_bytes_per_param(optimizer, mixed):
+    for name, averages in (("sgd", 0), ("momentum", 1), ("adam", 2)):
+        if str(optimizer).startswith(name):
+            return 8 + 4 * averages
+    raise ValueError("optimizer")
+
+
+# %% exercise="L8.11" wrong="stumbles over None"
+def training_bytes_per_param(optimizer, mixed):
+    averages = {"sgd": 0, "momentum": 1, "adam": 2}
+    if optimizer != optimizer.lower() or optimizer not in averages:
+        raise ValueError("optimizer")
+    return 8 + 4 * averages[optimizer]
 
 
 # %% exercise="L8.11" right="a sum"
