@@ -9,7 +9,6 @@ from pathlib import Path
 sys.modules.setdefault("rfc3987_syntax", None)
 
 ROOT = Path(__file__).resolve().parent.parent
-GRADEBOOK = ROOT / "gradebook.db"
 COURSE_ID = "model_compression"
 NEEDS_A_LOOK = 3  # exit code of autograde: all is graded, and somebody's submission needs a person
 

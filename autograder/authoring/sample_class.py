@@ -3,17 +3,21 @@
 Their profiles hold for every chapter. What each deserves follows from the bank, which is how the tests know the grades.
 """
 
+import contextlib
 import datetime
 import functools
 import re
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
+from sqlalchemy import make_url
+from sqlalchemy.exc import DatabaseError
 
-from autograder import COURSE_ID, GRADEBOOK, ROOT, CourseError
-from autograder.authoring import bank, chapters
+from autograder import COURSE_ID, ROOT, CourseError
+from autograder.authoring import bank, build, chapters
 
 SUBMITTED = ROOT / "submitted"
 
@@ -93,10 +97,13 @@ def remove(only: list[str]) -> None:
     for student in STUDENTS:
         for folder in ("submitted", "autograded", "feedback"):
             shutil.rmtree(ROOT / folder / student, ignore_errors=True)
-    if GRADEBOOK.exists():
-        with Gradebook(f"sqlite:///{GRADEBOOK}", COURSE_ID) as gradebook:
-            for student in STUDENTS:
-                try:
-                    gradebook.remove_student(student)
-                except MissingEntry:
-                    continue
+    course = build.nbgraders_api().coursedir
+    address = make_url(course.db_url)
+    if address.get_backend_name() != "sqlite" or Path(address.database).exists():
+        try:
+            with Gradebook(course.db_url, course.course_id or COURSE_ID) as gradebook:
+                for student in STUDENTS:
+                    with contextlib.suppress(MissingEntry):
+                        gradebook.remove_student(student)
+        except DatabaseError as error:
+            raise CourseError(f"{address.database} is damaged, or another nbgrader's ({error.orig})") from None

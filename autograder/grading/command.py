@@ -24,5 +24,6 @@ def ready(only: list[str]) -> None:
     for chapter in only:
         if not chapters.release_path(chapter).exists():
             raise CourseError(f"{chapter} has no release: run make release first")
-    if gradebook.exists(gradebook.URL):
-        gradebook.require_current(gradebook.URL)
+    url = build.nbgraders_api().coursedir.db_url
+    if gradebook.exists(url):
+        gradebook.require_current(url)

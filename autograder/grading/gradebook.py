@@ -17,11 +17,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from autograder import COURSE_ID, GRADEBOOK, CourseError
+from autograder import COURSE_ID, CourseError
 from autograder.grading.faults import MachineFault
 
 Result = TypeVar("Result")
-URL = f"sqlite:///{GRADEBOOK}"
 PATIENCE = 90  # seconds to wait for somebody who has locked the gradebook
 
 
@@ -81,7 +80,7 @@ def opened(url: str, course_id: str) -> Gradebook:
     return Gradebook(url, course_id)
 
 
-def grades(chapter: str, url: str = URL) -> Iterator[tuple[str, dict[str, float]]]:
+def grades(chapter: str, url: str) -> Iterator[tuple[str, dict[str, float]]]:
     """(student, {grade_id of a test cell: points}) of everyone graded in the chapter."""
     with Gradebook(url, COURSE_ID) as gradebook:
         for submission in gradebook.assignment_submissions(chapter):

@@ -11,7 +11,6 @@ from nbgrader.api import Gradebook
 
 from autograder import COURSE_ID, ROOT
 from autograder.authoring import chapters
-from autograder.grading import gradebook
 
 UNTOUCHED = "No response."  # nbgrader's comment on an answer cell that is as it was released
 NAMED = 3  # exercises that the line names
@@ -28,7 +27,7 @@ class Row(NamedTuple):
     mean: float
 
 
-def rows(chapter: str, url: str = gradebook.URL) -> list[Row]:
+def rows(chapter: str, url: str) -> list[Row]:
     """The exercises that the gradebook knows, in the chapter's order."""
     class_grades, untouched = [], []
     with Gradebook(url, COURSE_ID) as book:

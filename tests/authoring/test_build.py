@@ -295,3 +295,11 @@ def test_an_old_or_damaged_gradebook_is_one_line_and_stays_as_it_is(broken, step
     assert gradebook.read_bytes() == before
     gradebook.write_text("this is not a database, but it is long enough to be taken for one" * 20)
     assert "gradebook.db is damaged" in one_line(broken, step)
+
+
+@pytest.mark.parametrize("step", ["grade", "feedback", "report", "unsample"])
+def test_the_gradebook_is_the_configured_one(broken, step):
+    config = broken / "nbgrader_config.py"
+    config.write_text(f"{config.read_text()}\nc.CourseDirectory.db_url = 'sqlite:///{broken}/elsewhere.db'\n")
+    (broken / "elsewhere.db").write_text("this is not a database, but it is long enough to be taken for one" * 20)
+    assert "elsewhere.db is damaged" in one_line(broken, step)
