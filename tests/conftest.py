@@ -10,7 +10,7 @@ import subprocess
 import sys
 import warnings
 
-# pytest runs two processes on two cores, each with kernels of its own: more threads only wait for each other.
+# pytest runs four processes on two cores, each with kernels of its own: more threads only wait for each other.
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 for setting in ("COURSE_PACKAGE", "COURSE_REPOSITORY"):
     os.environ.pop(setting, None)
@@ -25,26 +25,31 @@ from autograder.authoring import bank, chapters
 
 CHAPTERS = chapters.names()
 
-#: The files that take longest, in the order in which the two processes should take them up.
-LONG = (
-    *(
-        "test_bank",
-        "test_batch",
-        "test_attacks",
-        "test_warm",
-        "test_faults",
-        "test_cut_off",
-        "test_chapters_run",
-        "test_browser",
-    ),
-    *("test_colab", "test_cluster", "test_unusual", "test_limits", "test_account", "test_nbgrader"),
-)
+#: The files that take longest, in the order in which the processes should take them up, and into how many parts each is
+#: cut: many of their tests wait for limits, so that two processes would leave the cores idle.
+LONG = {
+    **{"test_attacks": 6, "test_bank": 5, "test_batch": 1, "test_warm": 3, "test_faults": 2, "test_cut_off": 1},
+    **{"test_chapters_run": 5, "test_browser": 1, "test_colab": 1, "test_cluster": 1, "test_unusual": 2},
+    **{"test_limits": 3, "test_account": 1, "test_nbgrader": 1},
+}
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files first, so that no process is left with one when the other has finished."""
+    """The longest files first, so that no process is left with one when the others have finished."""
     place = {name: index for index, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+    for name, tests in itertools.groupby(items, lambda item: item.path.stem):
+        for item, part in _cut(list(tests), LONG.get(name, 1)):
+            item.add_marker(pytest.mark.xdist_group(f"{name} {part}"))
+
+
+def _cut(tests: list, parts: int) -> list[tuple[pytest.Item, int]]:
+    """(test, number of its part): tests of one chapter stay together, others follow each other."""
+    of_chapter = [getattr(test, "callspec", None) and test.callspec.params.get("chapter") for test in tests]
+    return [
+        (test, CHAPTERS.index(chapter) % parts if chapter in CHAPTERS else index * parts // len(tests))
+        for index, (test, chapter) in enumerate(zip(tests, of_chapter, strict=True))
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """The course as instructors use it: nbgrader's own commands, from the repository's root, on the sample class.
 
-The tests follow one course through its commands, so they need one process: pytest-xdist's `--dist loadfile`.
+The tests follow one course through its commands, so they need one process: see LONG in conftest.py.
 """
 
 import csv
