@@ -1,8 +1,9 @@
 """Matrix products in every type, timed and compared: a row for each type and size, and what refuses says why.
 
-PyTorch's benchmark timer does the timing (`hardware.seconds`). A product takes its matrices in turn from copies that
-together are larger than most caches, because in a network other layers come between two uses of one matrix. All types
-start from the same normal numbers in float32, so their errors can be compared too.
+All types of one size are timed in turn (`course.timing`), so a machine that turns busy slows all of them alike. A
+product takes its matrices in turn from copies that together are larger than most caches, because in a network other
+layers come between two uses of one matrix. All types start from the same normal numbers in float32, so their errors can
+be compared too.
 """
 
 import itertools
@@ -12,10 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
-from tqdm.auto import tqdm
 
-from course import GRADING, hardware
-from course.hardware import BITS, DEVICE, DTYPES, Refused
+from course import GRADING, hardware, timing
+from course.hardware import DEVICE, DTYPES, Refused
+from course.timing import Timing
 
 PACKED = "int8, packed"
 YOURS = "int8, yours"
@@ -44,17 +45,22 @@ INSTRUCTIONS = {
 
 _COPIED_BYTES, _MOST_COPIES = (0, 1) if GRADING else (2**26, 64)
 _CHECKED_ROWS = 256  # of the result, for the error: a product in float64 is slow, and all rows are alike
+_SLOW = 0.05  # seconds from which three rounds must do
 
 
 @dataclass(frozen=True)
 class Row:
-    """One product (m, k) x (k, n): the seconds it takes and its error relative to float64, or why it was refused."""
+    """One product (m, k) x (k, n): the seconds it takes and its error relative to float64, or why it was refused.
+
+    seconds, spread: those of `course.timing.Timing`.
+    """
 
     name: str
     shape: tuple[int, int, int]
     seconds: float = math.nan
     error: float = math.nan
     refused: str = ""
+    spread: float = math.nan
 
     @property
     def kind(self) -> str:
@@ -83,36 +89,55 @@ def shapes() -> list[tuple[int, int, int]]:
 
 def compare(int8_matmul: Callable, sizes: Iterable[tuple[int, int, int]]) -> list[Row]:
     """A row for each of PRODUCTS in each size. int8_matmul: the learner's, called with (m, k) and (k, n) in float32."""
-    rows, sizes = [], list(sizes)
-    with tqdm(total=len(sizes) * len(PRODUCTS), desc="products", leave=False, disable=GRADING) as progress:
-        for m, k, n in sizes:
-            generator = torch.Generator().manual_seed(0)
-            x, w = (torch.randn(count, k, generator=generator).to(DEVICE) for count in (m, n))
-            exact = x[:_CHECKED_ROWS].double() @ w.double().t()
-            for name in PRODUCTS:
-                try:
-                    taken, error = _measured(name, x, w, exact, int8_matmul)
-                except Refused as reason:
-                    rows.append(Row(name, (m, k, n), refused=str(reason)))
-                else:
-                    rows.append(Row(name, (m, k, n), taken, error))
-                progress.update()
+    rows = []
+    for m, k, n in sizes:
+        generator = torch.Generator().manual_seed(0)
+        x, w = (torch.randn(count, k, generator=generator).to(DEVICE) for count in (m, n))
+        exact = x[:_CHECKED_ROWS].double() @ w.double().t()
+        works, errors, refused = {}, {}, {}
+        for name in PRODUCTS:
+            try:
+                works[name], errors[name] = _prepared(name, x, w, exact, int8_matmul)
+            except (RuntimeError, AttributeError) as error:
+                refused[name] = str(hardware.refused(error))
+        taken = _timed({name: _or_refused(name, work, refused) for name, work in works.items()})
+        for name in PRODUCTS:
+            if name in refused:
+                rows.append(Row(name, (m, k, n), refused=refused[name]))
+            else:
+                rows.append(Row(name, (m, k, n), taken[name].seconds, errors[name], spread=taken[name].spread))
     return rows
 
 
-def _measured(name: str, x: torch.Tensor, w: torch.Tensor, exact: torch.Tensor, int8_matmul: Callable):
-    """(seconds, relative error) of x (m, k) by w (n, k); exact: the first rows of the result; raises Refused."""
+def _prepared(name: str, x: torch.Tensor, w: torch.Tensor, exact: torch.Tensor, int8_matmul: Callable):
+    """(x (m, k) by w (n, k) as a function of no arguments, its relative error). exact: the first rows of the result."""
     work, scale = _product(name, x, w, int8_matmul)
-    try:
-        result = work()[:_CHECKED_ROWS].double() * scale
-    except Refused:
-        raise
-    except (RuntimeError, AttributeError) as error:
-        raise hardware.refused(error) from None
-    copies = min(_MOST_COPIES, 1 + _COPIED_BYTES // ((len(x) + len(w)) * x.shape[1] * BITS[PRODUCTS[name][0]] // 8))
+    result = work()[:_CHECKED_ROWS].double() * scale
+    _, x_bits, w_bits, _ = PRODUCTS[name]
+    copies = min(_MOST_COPIES, 1 + _COPIED_BYTES // ((len(x) * x_bits + len(w) * w_bits) * x.shape[1] // 8))
     works = [work, *(_product(name, x.clone(), w.clone(), int8_matmul)[0] for _ in range(copies - 1))]
     in_turn = itertools.cycle(works)
-    return hardware.seconds(lambda: next(in_turn)()), ((result - exact).norm() / exact.norm()).item()
+    return lambda: next(in_turn)(), ((result - exact).norm() / exact.norm()).item()
+
+
+def _or_refused(name: str, work: Callable, refused: dict[str, str]) -> Callable[[], None]:
+    """`work`, which puts its reason into `refused` should it fail later than at its first call."""
+
+    def run() -> None:
+        try:
+            if name not in refused:
+                work()
+        except (RuntimeError, AttributeError) as error:
+            refused[name] = str(hardware.refused(error))
+
+    return run
+
+
+def _timed(works: dict[str, Callable]) -> dict[str, Timing]:
+    """The times of all in turn: three rounds, and more of those that are quick."""
+    found = timing.timings(works, rounds=3, seconds=0.1)
+    quick = {name: work for name, work in works.items() if found[name].seconds < _SLOW}
+    return found | timing.timings(quick)
 
 
 def _product(name: str, x: torch.Tensor, w: torch.Tensor, int8_matmul: Callable) -> tuple[Callable, float]:
@@ -179,10 +204,15 @@ def peaks(rows: list[Row], tflops: Callable) -> hardware.Device:
 
 
 def table(rows: list[Row], tflops: Callable, machine: hardware.Device, predicted: dict[Row, float]) -> str:
-    """The rows as text. tflops: the learner's, of (m, k, n, seconds). predicted: seconds of rows."""
+    """The rows as text, and a line below where times spread widely.
+
+    tflops: the learner's, of (m, k, n, seconds). predicted: seconds of rows.
+    """
     lines = [
-        f"{'m x k x n':>16}  {'type':12}  {'ms':>9}  {'TFLOPS':>8}  {'of peak':>7}  {'error':>8}  {'predicted ms':>12}"
+        f"{'m x k x n':>16}  {'type':12}  {'ms':>9}  {'spread':>6}  {'TFLOPS':>8}  {'of peak':>7}  {'error':>8}"
+        f"  {'predicted ms':>12}"
     ]
+    measured = [row for row in rows if not row.refused]
     for row in rows:
         size = " x ".join(map(str, row.shape))
         if row.refused:
@@ -192,31 +222,38 @@ def table(rows: list[Row], tflops: Callable, machine: hardware.Device, predicted
         share = f"{rate / machine.peak_tflops[row.kind]:.0%}" if row.kind in machine.peak_tflops else "-"
         promise = f"{1000 * predicted[row]:.3f}" if row in predicted else "-"
         lines.append(
-            f"{size:>16}  {row.name:12}  {1000 * row.seconds:>9.3f}  {rate:>8.4f}  {share:>7}  {row.error:>8.1e}"
-            f"  {promise:>12}"
+            f"{size:>16}  {row.name:12}  {1000 * row.seconds:>9.3f}  {row.spread:>6.0%}  {rate:>8.4f}  {share:>7}"
+            f"  {row.error:>8.1e}  {promise:>12}"
         )
-    return "\n".join(lines)
+    widest = {row.name: Timing(row.seconds, row.spread) for row in sorted(measured, key=lambda row: row.spread)}
+    again = timing.measure_again({name: widest[name] for name in PRODUCTS if name in widest})
+    return "\n".join([*lines, again] if again else lines)
 
 
 def explained(rows: list[Row]) -> list[str]:
     """A sentence for each type: how it does against fp32 in the largest and the thinnest product, and why."""
-    taken = {(row.name, row.shape): row.seconds for row in rows if not row.refused}
+    taken = {(row.name, row.shape): row for row in rows if not row.refused}
     said = []
     for name in PRODUCTS:
-        ratios = {
-            shape: taken["fp32", shape] / seconds
-            for (other, shape), seconds in taken.items()
+        pairs = {
+            shape: (taken["fp32", shape], row)
+            for (other, shape), row in taken.items()
             if other == name and ("fp32", shape) in taken
         }
-        if not ratios or name in ("fp32", YOURS):
+        if not pairs or name in ("fp32", YOURS):
             continue
-        largest, thinnest = max(ratios, key=math.prod), min(ratios)
-        thin = f", {_speed(ratios[thinnest])} with {thinnest[0]} rows" if thinnest[0] < largest[0] else ""
-        said.append(f"{name}: {_speed(ratios[largest])} as fp32{thin}. {_why(name, max(ratios.values()))}")
+        largest, thinnest = max(pairs, key=math.prod), min(pairs)
+        thin = f", {_speed(*pairs[thinnest])} with {thinnest[0]} rows" if thinnest[0] < largest[0] else ""
+        best = max(fp32.seconds / row.seconds for fp32, row in pairs.values())
+        said.append(f"{name}: {_speed(*pairs[largest])} as fp32{thin}. {_why(name, best)}")
     return said
 
 
-def _speed(ratio: float) -> str:
+def _speed(fp32: Row, row: Row) -> str:
+    """How fast `row` is beside `fp32`, in words; what lies within the spread of both is no difference."""
+    ratio = fp32.seconds / row.seconds
+    if abs(math.log(ratio)) < fp32.spread + row.spread:
+        return "about as fast"
     return f"{ratio:.1f} x as fast" if ratio >= 1 else f"1/{1 / ratio:.1f} as fast"
 
 

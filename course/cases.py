@@ -1,42 +1,41 @@
 """Inputs that the tests of every chapter try: what a condition excludes, and the forms in which numbers come.
 
 Each function returns pairs (what it is, the input), always the same ones, so that a message can name the input and a
-grade hangs on nothing random. NaN is above nothing, at least nothing and between nothing: every condition excludes it.
+grade hangs on nothing random. NaN is above nothing, at least nothing and between nothing, so every condition excludes
+it; but few people think of it, so it is tried with `nan=True`, where the exercise's text says that it is refused.
 
 >>> [value for _, value in not_at_least(1)]
-[0, -1, 0.5, nan, -inf]
+[0, -1, 0.5, -inf]
 """
 
 import math
 
 import numpy as np
 
-_NO_NUMBER = [("NaN", math.nan)]
 
-
-def not_above(limit: float = 0) -> list[tuple[str, float]]:
+def not_above(limit: float = 0, nan: bool = False) -> list[tuple[str, float]]:
     """Numbers that are not above `limit`."""
-    return [*_named(limit, limit - 1, limit - 1e-6), *_NO_NUMBER, ("minus infinity", -math.inf)]
+    return [*_named(limit, limit - 1, limit - 1e-6), ("minus infinity", -math.inf), *_nan(nan)]
 
 
-def not_at_least(least: float) -> list[tuple[str, float]]:
+def not_at_least(least: float, nan: bool = False) -> list[tuple[str, float]]:
     """Numbers below `least`, close to it too."""
-    return [*_named(least - 1, least - 2, least - 0.5), *_NO_NUMBER, ("minus infinity", -math.inf)]
+    return [*_named(least - 1, least - 2, least - 0.5), ("minus infinity", -math.inf), *_nan(nan)]
 
 
-def not_between(low: float, high: float) -> list[tuple[str, float]]:
+def not_between(low: float, high: float, nan: bool = False) -> list[tuple[str, float]]:
     """Numbers outside low to high, both ends being inside."""
-    return [*_named(low - 1, high + 1, low - 1e-6, high + 1e-6), *_NO_NUMBER, ("infinity", math.inf)]
+    return [*_named(low - 1, high + 1, low - 1e-6, high + 1e-6), ("infinity", math.inf), *_nan(nan)]
 
 
-def not_whole(least: int = 1) -> list[tuple[str, float]]:
+def not_whole(least: int = 1, nan: bool = False) -> list[tuple[str, float]]:
     """Numbers that are no count from `least` on: fractions, and whole numbers below it."""
-    return [*_named(least - 1, -least - 1, least + 0.5), *_NO_NUMBER, ("infinity", math.inf)]
+    return [*_named(least - 1, -least - 1, least + 0.5), ("infinity", math.inf), *_nan(nan)]
 
 
 def not_finite() -> list[tuple[str, float]]:
     """The three floats that are no number to calculate with."""
-    return [*_NO_NUMBER, ("infinity", math.inf), ("minus infinity", -math.inf)]
+    return [*_nan(), ("infinity", math.inf), ("minus infinity", -math.inf)]
 
 
 def other_shapes(shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
@@ -48,10 +47,11 @@ def other_shapes(shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
     return [(f"shape {other}", other) for other in dict.fromkeys(found) if other != tuple(shape)]
 
 
-def forms(values, lists: bool = False) -> list[tuple[str, object]]:
+def forms(values, lists: bool = False, torch: bool = True) -> list[tuple[str, object]]:
     """The same numbers in every form of array that holds them exactly: types, orders in memory, views, read-only.
 
-    values: numbers in (nested) lists or an array. lists: as a list and a tuple, too.
+    values: numbers in (nested) lists or an array. lists: as a list and a tuple, too. torch: only what PyTorch takes
+    without an error or a warning, because an answer may use it: no array seen backwards, none that is read-only.
     """
     values = np.asarray(values)
     found = [(f"in {kind.__name__}", values.astype(kind)) for kind in _TYPES if _holds(kind, values)]
@@ -59,15 +59,15 @@ def forms(values, lists: bool = False) -> list[tuple[str, object]]:
     spread = np.zeros((*plain.shape[:-1], 2 * plain.shape[-1])) if plain.ndim else plain
     if plain.ndim:
         spread[..., ::2] = plain
-        found += [
-            ("every other element of a longer array", spread[..., ::2]),
-            ("an array seen backwards", plain[..., ::-1].copy()[..., ::-1]),
-        ]
+        found.append(("every other element of a longer array", spread[..., ::2]))
     if plain.ndim > 1:
         found.append(("stored column by column", np.asfortranarray(plain)))
-    read_only = plain.copy()
-    read_only.flags.writeable = False
-    found.append(("read-only", read_only))
+    if not torch:
+        read_only = plain.copy()
+        read_only.flags.writeable = False
+        found.append(("read-only", read_only))
+    if plain.ndim and not torch:
+        found.append(("an array seen backwards", plain[..., ::-1].copy()[..., ::-1]))
     if lists:
         found += [("as a list", plain.tolist()), ("as a tuple", _tuples(plain.tolist()))]
     return found
@@ -89,6 +89,10 @@ def _holds(kind: type, values: np.ndarray) -> bool:
 
 def _named(*numbers: float) -> list[tuple[str, float]]:
     return [(f"{number:g}", number) for number in numbers]
+
+
+def _nan(wanted: bool = True) -> list[tuple[str, float]]:
+    return [("NaN", math.nan)] * wanted
 
 
 def _tuples(values):

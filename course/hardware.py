@@ -8,15 +8,14 @@ import contextlib
 import functools
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-from torch.utils.benchmark import Timer
-from tqdm.auto import tqdm
 
 from course import GRADING
 from course.devices import DEVICES, Device
+from course.timing import timings
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -35,7 +34,7 @@ DTYPES = {
 _SINCE = {"tf32": (8, 0), "bf16": (8, 0), "fp8": (8, 9)}
 
 _COPIED_BYTES = 2**20 if GRADING else 2**28  # far larger than any cache
-_LARGEST = 256 if GRADING else 8192  # side of the largest matrix multiplied
+_LARGEST = 256 if GRADING else 8192 if DEVICE == "cuda" else 2048  # side of the largest matrix multiplied
 
 
 class Refused(RuntimeError):
@@ -74,42 +73,49 @@ def matmul(kind: str, m: int, k: int, n: int) -> Callable[[], torch.Tensor]:
     return lambda: multiply(x, w)
 
 
-def decoding_step(kind: str, batch: int = 1, layers: int = 16, side: int = 4096) -> Callable[[], list[torch.Tensor]]:
-    """A function that multiplies `batch` vectors by `layers` matrices (side, side), one after the other, on DEVICE.
+def decoding_steps(
+    kind: str, batches: Iterable[int] = (1,), layers: int = 16, side: int = 4096
+) -> dict[int, Callable[[], list[torch.Tensor]]]:
+    """{batch: a function that multiplies `batch` vectors by `layers` matrices (side, side) in turn}, on DEVICE.
 
-    So it reads every weight once from memory, as a step of decoding does; make the matrices larger than the caches.
-    kind: how the weights are stored. fp32, bf16 and fp16 are multiplied as they are; int8 and int4 are unpacked to bf16
-    within the product. Raises Refused, also where a product comes out wrong.
+    So it reads every weight once from memory, as a step of decoding does; make the matrices larger than the caches. All
+    batches share them. kind: how the weights are stored. fp32, bf16 and fp16 are multiplied as they are; int8 and int4
+    are unpacked within the product. Raises Refused, also where a product comes out wrong.
     """
     if kind not in ("fp32", "bf16", "fp16", "int8", "int4"):
         raise ValueError(f"kind must be one of fp32, bf16, fp16, int8, int4, got {kind!r}")
     row = torch.randint(-1, 2, (1, side), dtype=torch.int8, device=DEVICE)
-    w = row.repeat(side, 1)
-    x = row.repeat(batch, 1).to(torch.bfloat16 if kind.startswith("int") else DTYPES[kind])
+    inputs = torch.bfloat16 if kind.startswith("int") else DTYPES[kind]
+    xs = {batch: row.repeat(batch, 1).to(inputs) for batch in batches}
     try:
-        if kind == "int4":
-            w, product = _int4(w, x)
-        elif kind == "int8":
-            scales = torch.ones(side, dtype=torch.bfloat16, device=DEVICE)
-            product = lambda w: torch._weight_int8pack_mm(x, w, scales)  # noqa: E731
-        else:
-            w, product = w.to(DTYPES[kind]), lambda w: x @ w.t()
-        right = torch.isclose(product(w).float(), row.float().square().sum(), rtol=0.1).all()
+        w, product = _stored(kind, row.repeat(side, 1))
+        sums = row.float().square().sum()
+        right = all(torch.isclose(product(x, w).float(), sums, rtol=0.1).all() for x in xs.values())
     except (RuntimeError, AttributeError) as error:
         raise refused(error) from None
     if not right:
         raise Refused(f"the product with {kind} weights comes out wrong here")
     matrices = [w.clone() for _ in range(layers)]
-    return lambda: [product(w) for w in matrices]
+    return {batch: lambda x=x: [product(x, w) for w in matrices] for batch, x in xs.items()}
 
 
-def _int4(w: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, Callable]:
-    """`w` packed two codes a byte, and its product with `x`; each 128 weights have a scale of 1 and a zero of 0."""
+def _stored(kind: str, w: torch.Tensor) -> tuple[torch.Tensor, Callable]:
+    """`w` as weights of that type are stored, and its product with x."""
+    if kind == "int4":
+        return _int4(w)
+    if kind == "int8":
+        scales = torch.ones(len(w), dtype=torch.bfloat16, device=DEVICE)
+        return w, lambda x, w: torch._weight_int8pack_mm(x, w, scales)
+    return w.to(DTYPES[kind]), lambda x, w: x @ w.t()
+
+
+def _int4(w: torch.Tensor) -> tuple[torch.Tensor, Callable]:
+    """`w` packed two codes a byte, and its product with x; each 128 weights have a scale of 1 and a zero of 0."""
     if DEVICE != "cpu":
         raise Refused("the 4-bit product used here is the one that PyTorch has for CPUs")
     packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(w.int() + 8, 1)
     scales_and_zeros = torch.tensor([1, 0], dtype=torch.bfloat16).repeat(w.shape[1] // 128, len(w), 1)
-    return packed, lambda w: torch.ops.aten._weight_int4pack_mm_for_cpu(x, w, 128, scales_and_zeros)
+    return packed, lambda x, w: torch.ops.aten._weight_int4pack_mm_for_cpu(x, w, 128, scales_and_zeros)
 
 
 def refused(error: Exception) -> Refused:
@@ -137,53 +143,55 @@ def _in_fp8(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     return product[0] if isinstance(product, tuple) else product  # up to torch 2.4 the largest value came with it
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """The median time of one call of `work`, by PyTorch's benchmark timer; raises Refused.
-
-    The timer warms up, waits for a GPU to finish, and times short work in blocks, so that the clock and the launch of
-    a GPU's kernel weigh little. It goes on for 0.1 s, so slow work is called three times in all and timed once.
-    """
-    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
-    try:
-        work()  # what is set up once, such as a GPU's library, is no part of the time
-        return timer.blocked_autorange(min_run_time=0.01 if GRADING else 0.1).median
-    except (RuntimeError, AttributeError) as error:
-        raise refused(error) from None
-
-
 @functools.cache
 def this_machine() -> Device:
     """What DEVICE is measured to do, as a row like those of DEVICES; measured once per session, in a few seconds.
 
-    Bandwidth is the faster of a copy (read and written) and a sum (read only) of an array far larger than the caches.
-    A type's peak is that of its fastest square matrix product, of sizes that grow until one takes 30 ms.
+    Bandwidth is the faster of a copy (read and written) and a sum (read only) of an array far larger than the caches;
+    its spread over the rounds stands in `source`. A type's peak is that of its fastest square matrix product, of sizes
+    that grow until one takes 30 ms. A machine has the types whose product is not refused.
     """
-    with tqdm(total=1 + len(DTYPES), desc="measuring this machine", leave=False, disable=GRADING) as progress:
-        bandwidth = _bandwidth_gb_s()
-        progress.update()
-        peaks = {}
-        for kind in DTYPES:
-            with contextlib.suppress(Refused):  # a machine has the types it takes, as a GPU of the table has
-                peaks[kind] = _peak_tflops(kind)
-            progress.update()
-    return Device("this machine", _memory_gb(), bandwidth, peaks, f"measured on {_chip()}")
+    bandwidth, spread = _bandwidth_gb_s()
+    source = f"measured on {_chip()} (spread of the bandwidth {spread:.0%})"
+    return Device("this machine", _memory_gb(), bandwidth, _peaks_tflops(), source)
 
 
-def _bandwidth_gb_s() -> float:
+def _bandwidth_gb_s() -> tuple[float, float]:
+    """(GB/s, the spread of the rounds)."""
     source = torch.ones(_COPIED_BYTES // 4, device=DEVICE)
     target = torch.empty_like(source)
-    copied = 2 * _COPIED_BYTES / seconds(lambda: target.copy_(source))
-    summed = _COPIED_BYTES / seconds(source.sum)
-    return max(copied, summed) / 1e9
+    found = timings({"copy": lambda: target.copy_(source), "sum": source.sum}, rounds=5)
+    moved = {"copy": 2 * _COPIED_BYTES, "sum": _COPIED_BYTES}
+    fastest = max(found, key=lambda name: moved[name] / found[name].seconds)
+    return moved[fastest] / found[fastest].seconds / 1e9, found[fastest].spread
 
 
-def _peak_tflops(kind: str) -> float:
-    best, n, taken = 0.0, 256, 0.0
-    while n <= _LARGEST and taken < 0.03:
-        taken = seconds(matmul(kind, n, n, n))
-        best = max(best, 2 * n**3 / taken / 1e12)
+def _peaks_tflops() -> dict[str, float]:
+    peaks = dict.fromkeys(DTYPES, 0.0)
+    kinds, n = list(DTYPES), 256
+    while kinds and n <= _LARGEST:
+        works = {}
+        for kind in kinds:
+            with contextlib.suppress(Refused):
+                works[kind] = _tried(matmul(kind, n, n, n))
+        kinds = []
+        for kind, taken in timings(works, rounds=3, seconds=0.1).items():
+            reached = 2 * n**3 / taken.seconds / 1e12
+            # On a busy machine a small product may take long as well; then a larger one does far more in that time.
+            if taken.seconds < 0.03 or (taken.seconds < 0.3 and reached > 1.5 * peaks[kind]):
+                kinds.append(kind)
+            peaks[kind] = max(peaks[kind], reached)
         n *= 2
-    return best
+    return {kind: peak for kind, peak in peaks.items() if peak}
+
+
+def _tried(work: Callable[[], object]) -> Callable[[], object]:
+    """`work`, which has run once; raises Refused where that failed."""
+    try:
+        work()
+    except (RuntimeError, AttributeError) as error:
+        raise refused(error) from None
+    return work
 
 
 def _memory_gb() -> float:

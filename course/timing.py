@@ -62,4 +62,5 @@ def measure_again(found: dict[str, Timing]) -> str:
     noisy = [name for name, timing in found.items() if timing.spread > NOISY]
     if not noisy:
         return ""
-    return f"Measure again: the times of {', '.join(noisy)} spread by more than {NOISY:.0%}. Is the machine busy?"
+    names = ", ".join(map(str, noisy))
+    return f"Measure again: the times of {names} spread by more than {NOISY:.0%}. Is the machine busy?"

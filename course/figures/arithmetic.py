@@ -1,6 +1,7 @@
 """Chapter 0: the roofline, measured and as the learner's function draws it; a step over the batch; what fits."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 
 import ipywidgets as widgets
@@ -15,24 +16,30 @@ from course.live import returned
 
 Curve = tuple[np.ndarray, np.ndarray]
 
-BATCHES = sorted({round(2 ** (i / 4)) for i in range(53)})  # 1 to 8192
+MOST = 1024  # sequences
+BATCHES = sorted({round(2 ** (i / 4)) for i in range(41)})  # 1 to MOST
 
 
 def roof(decode_latency_ms: Callable, bandwidth_gb_s: float, peak_tflops: float) -> Curve:
-    """(FLOP per byte, TFLOPS reached) along the learner's `decode_latency_ms` as the batch grows.
+    """(FLOP per byte, TFLOPS reached) along the learner's `decode_latency_ms`, with a point at the corner of a roof.
 
-    A step does 2 operations a weight for each sequence. A billion weights of 32 bits stand in for every model: where
-    a step lies depends on its operations per byte alone.
+    A step does 2 operations a weight for each sequence. A billion weights stand in for every model: where a step lies
+    depends on its operations per byte alone, so each point has a batch and the bits that come to them.
     """
-    params, bits = 1e9, 32
-    operations = 2 * params * np.array(BATCHES)
-    taken = [returned(decode_latency_ms(params, bits, bandwidth_gb_s, peak_tflops, batch)) for batch in BATCHES]
-    return operations / (params * bits / 8), operations / np.array(taken) / 1e9
+    params = 1e9
+
+    def reached(intensity):
+        batch = max(1, round(intensity))
+        taken = _ms(decode_latency_ms, params, 16 * batch / intensity, bandwidth_gb_s, peak_tflops, batch)
+        return 2 * params * batch / taken / 1e9
+
+    intensities = np.sort([*np.geomspace(0.5, 4096, 40), 1000 * peak_tflops / bandwidth_gb_s])
+    return intensities, np.array([reached(float(each)) for each in intensities])
 
 
 def roofline(points: Mapping[str, Curve], roofs: Mapping[str, Curve] | None = None) -> Figure:
     """TFLOPS over FLOP per byte: measured points, joined, and roofs as dashed lines."""
-    figure = Figure(figsize=(7.5, 4.4), layout="constrained")
+    figure = Figure(figsize=(9, 4.4), layout="constrained")
     axes = figure.subplots()
     colors = [color for color in style.CYCLE if color != style.THEORY]
     for color, marker, (name, curve) in zip(colors, "os^Dv", points.items(), strict=False):
@@ -40,7 +47,7 @@ def roofline(points: Mapping[str, Curve], roofs: Mapping[str, Curve] | None = No
     for dashes, (name, curve) in zip(("--", "-.", ":", (0, (1, 4))), (roofs or {}).items(), strict=False):
         axes.loglog(*curve, color=style.THEORY, ls=dashes, label=name)
     axes.set(xlabel="operations per byte (FLOP/byte)", ylabel="operations per second (TFLOPS)")
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside right center")
     _keep_labels(axes)
     return figure
 
@@ -50,7 +57,7 @@ def side_by_side(measured: Mapping[str, float], predicted: Mapping[str, float]) 
     figure = Figure(figsize=(7.5, 1.2 + 0.7 * len(measured)), layout="constrained")
     axes = figure.subplots()
     rows = np.arange(len(measured))
-    promised = [predicted[name] for name in measured]
+    promised = [float(predicted[name]) for name in measured]
     axes.barh(rows - 0.19, measured.values(), 0.36, color=style.BEFORE, label="measured")
     axes.barh(rows + 0.19, promised, 0.36, color=style.THEORY, label="your decode_latency_ms")
     for row, taken, limit in zip(rows, measured.values(), promised, strict=True):
@@ -70,8 +77,10 @@ def decoding(
 ) -> Live:
     """Live: one decoding step of a model on a device, on the learner's roofline and over the batch.
 
-    The weights are unpacked to the device's faster 16-bit type, so its peak holds whatever the bits.
+    The weights are unpacked to the device's fastest type, so its peak holds whatever the bits. Times over the batch are
+    relative to one sequence with weights of 16 bits: so all models and devices fit one axis.
     """
+    balances = {name: 1000 * device.half_tflops / device.bandwidth_gb_s for name, device in devices.items()}
     figure = Figure(figsize=(11, 4.2), dpi=100, layout="constrained")
     left, right = figure.subplots(1, 2)
     others = [left.loglog([], [], color=style.MUTED, lw=1)[0] for _ in devices]
@@ -79,16 +88,23 @@ def decoding(
     (here,) = left.loglog([], [], "o", color=style.AFTER, ms=13, label="one decoding step")
     left.plot([], [], color=style.MUTED, lw=1, label="the other devices")
     left.set(title="Roofline", xlabel="operations per byte (FLOP/byte)", ylabel="operations per second (TFLOPS)")
-    left.set(xlim=(0.4, 5000), ylim=(1e-3, 3000))
+    left.set(
+        xlim=(0.4, 5000),
+        ylim=(
+            0.4e-3 * min(device.bandwidth_gb_s for device in devices.values()),
+            2 * max(device.half_tflops for device in devices.values()),
+        ),
+    )
     left.legend(loc="lower right")
 
-    batches = [batch for batch in BATCHES if batch <= 1024]
     (full,) = right.loglog([], [], color=style.BEFORE, label="16 bits")
     (chosen,) = right.loglog([], [], color=style.AFTER, label="the bits you chose")
     (now,) = right.loglog([], [], "o", color=style.AFTER, ms=13)
     edge = right.axvline(1, color=style.MUTED, ls="--", label="your crossover")
-    right.set(title="One step for the whole batch", xlabel="batch (sequences)", ylabel="time of a step (ms)")
-    right.set(xlim=(0.8, 1300), ylim=(0.03, 3e6))
+    one = right.text(0.97, 0.04, "", transform=right.transAxes, ha="right")
+    right.set(title="One step for the whole batch", xlabel="batch (sequences)")
+    right.set(ylabel="time (batch 1 at 16 bits = 1)")
+    right.set(xlim=(0.8, 1300), ylim=(0.09, 2 * max(2, MOST / min(balances.values()))))
     right.legend(loc="upper left")
     for axes in (left, right):
         _keep_labels(axes)
@@ -103,20 +119,27 @@ def decoding(
         params, rates = billions * 1e9, (chip.bandwidth_gb_s, chip.half_tflops)
 
         def step_ms(bits, batch):
-            return returned(decode_latency_ms(params, bits, *rates, batch))
+            return _ms(decode_latency_ms, params, bits, *rates, batch)
+
+        def over_batches(bits):
+            """With the whole batches on both sides of the corner, so that it is sharp."""
+            corner = balances[device] * bits / 16
+            batches = sorted({*BATCHES, *(min(MOST, max(1, f(corner))) for f in (math.floor, math.ceil))})
+            return batches, [step_ms(bits, each) / unit for each in batches]
 
         for line, other in zip(others, devices, strict=True):
             line.set_data(roof_of(other))
         roof_line.set_data(roof_of(device))
-        taken = step_ms(bits, batch)
+        taken, unit = step_ms(bits, batch), step_ms(16, 1)
         here.set_data([2 * batch / (bits / 8)], [2 * params * batch / taken / 1e9])
-        full.set_data(batches, [step_ms(16, b) for b in batches])
-        chosen.set_data(batches, [step_ms(bits, b) for b in batches])
-        now.set_data([batch], [taken])
-        limit = returned(crossover_batch(chip.half_tflops, chip.bandwidth_gb_s / 1000, bits))
+        full.set_data(over_batches(16))
+        chosen.set_data(over_batches(bits))
+        now.set_data([batch], [taken / unit])
+        limit = float(returned(crossover_batch(chip.half_tflops, chip.bandwidth_gb_s / 1000, bits)))
         edge.set_xdata([limit, limit])
+        one.set_text(f"1 = {_short(unit)} ms")
 
-        size = returned(model_size_gb(params, bits))
+        size = float(returned(model_size_gb(params, bits)))
         fits = f"{_short(size)} GB {'do not fit into' if size > chip.memory_gb else 'of'} {chip.memory_gb:.3g} GB"
         waits = "memory" if batch < limit else "arithmetic"
         return (
@@ -126,7 +149,7 @@ def decoding(
 
     return Live(
         figure,
-        [*others, roof_line, here, full, chosen, now, edge],
+        [*others, roof_line, here, full, chosen, now, edge, one],
         update,
         alt="Left: a decoding step as a point on the device's roofline. Right: the time of a step over the batch.",
         billions=_choice([1, 3, 7, 13, 34, 70, 180], 7, "billions of weights"),
@@ -139,7 +162,7 @@ def decoding(
 def memory(model_size_gb: Callable, kv_cache_gb: Callable) -> Live:
     """Live: what a 7 B model and its cache take of a card's memory, over the length of the context.
 
-    The shape is that of LLaMA 7B (Touvron et al., 2023, arXiv:2302.13971): 32 layers and heads of 128, 32 of them for
+    The shape is that of Llama 2 7B (Touvron et al., 2023, arXiv:2307.09288): 32 layers and heads of 128, 32 of them for
     keys and values. With 8 it is that of Mistral 7B (Jiang et al., 2023, arXiv:2310.06825).
     """
     params, layers, head_dim = 7e9, 32, 128
@@ -156,9 +179,9 @@ def memory(model_size_gb: Callable, kv_cache_gb: Callable) -> Live:
 
     def update(bits: int, cache_bits: int, kv_heads: int, batch: int, context: int, card: int) -> str:
         def cache_gb(tokens):
-            return returned(kv_cache_gb(layers, kv_heads, head_dim, tokens, batch, cache_bits))
+            return float(returned(kv_cache_gb(layers, kv_heads, head_dim, tokens, batch, cache_bits)))
 
-        size, cache = returned(model_size_gb(params, bits)), cache_gb(context)
+        size, cache = float(returned(model_size_gb(params, bits))), cache_gb(context)
         weights.set_data(contexts, [size] * len(contexts))
         total.set_data(contexts, [size + cache_gb(tokens) for tokens in contexts])
         here.set_data([context], [size + cache])
@@ -180,6 +203,10 @@ def memory(model_size_gb: Callable, kv_cache_gb: Callable) -> Live:
         context=_choice(contexts, 4096, "context"),
         card=_choice([6, 8, 12, 16, 24, 40, 80], 6, "card (GB)"),
     )
+
+
+def _ms(decode_latency_ms: Callable, *arguments) -> float:
+    return float(returned(decode_latency_ms(*arguments)))
 
 
 def _choice(values: list[int], value: int, description: str) -> widgets.SelectionSlider:

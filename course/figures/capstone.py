@@ -74,7 +74,7 @@ def allocation(allocate_bits: Callable, sensitivity: dict[str, float], sizes: di
     top.bar(places, [max(sensitivity[name], 1e-4) for name in names], color=style.BEFORE)
     top.set(yscale="log", ylabel="loss increase\n(bits per byte)")
     bars = axes.bar(places, np.ones(len(names)), color=style.AFTER)
-    axes.set(ylabel="bits", ylim=(0, 8.4), yticks=[2, 3, 4, 8])
+    axes.set(xlabel="block and layer", ylabel="bits", ylim=(0, 8.4), yticks=[2, 3, 4, 8])
     axes.set_xticks(
         places, [name.replace("blocks.", "").replace("attention.", "").replace("mlp.", "") for name in names]
     )
@@ -124,18 +124,20 @@ def pareto(compressed_size_gb: Callable, measured: Measured, uncompressed: float
     (everything,) = axes.plot([], [], "o", color=style.MUTED, ms=5, mfc="white", label="all that was measured")
     (front,) = axes.plot([], [], color=style.THEORY, drawstyle="steps-post", label="Pareto front")
     (chosen,) = axes.plot([], [], "o", color=style.AFTER, ms=13, label="chosen")
-    _frame(axes, quality, uncompressed, limit, 2 * (measured.weights + measured.others))
+    _frame(axes, limit, 2 * (measured.weights + measured.others))
 
     def update(pruned: float, bits: int, group_size: int) -> str:
         sizes = np.array([measured.size(compressed_size_gb, key) for key in measured]) / 1000
-        everything.set_data(sizes, quality)
+        heights = _above(quality, uncompressed)
+        everything.set_data(sizes, heights)
         best = np.array([not ((sizes <= s) & (quality < q)).any() for s, q in zip(sizes, quality, strict=True)])
         rank = sizes[best].argsort()
-        front.set_data(sizes[best][rank], quality[best][rank])
+        front.set_data(sizes[best][rank], heights[best][rank])
         here = list(measured).index((pruned, bits, group_size))
-        chosen.set_data([sizes[here]], [quality[here]])
+        chosen.set_data([sizes[here]], [heights[here]])
         beaten = "on the front" if best[here] else "something as small is better"
-        return f"{sizes[here]:,.0f} kB, {quality[here]:.3f} bits per byte: {beaten}"
+        more = quality[here] - uncompressed
+        return f"{sizes[here]:,.0f} kB, {quality[here]:.3f} bits per byte, {more:+.3f} against as trained: {beaten}"
 
     return Live(
         figure,
@@ -154,19 +156,28 @@ def your_file(
     """The Pareto picture with one file more: the learner's."""
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     axes = figure.subplots()
-    quality = np.array([*measured.values(), bits_per_byte])
     sizes = [measured.size(compressed_size_gb, key) / 1000 for key in measured]
-    axes.plot(sizes, quality[:-1], "o", color=style.MUTED, ms=5, mfc="white", label="pruned and rounded to nearest")
-    axes.plot(size / 1000, bits_per_byte, "*", color=style.AFTER, ms=18, label="your file")
-    _frame(axes, quality, uncompressed, limit, 2 * (measured.weights + measured.others))
+    heights = _above(list(measured.values()), uncompressed)
+    axes.plot(sizes, heights, "o", color=style.MUTED, ms=5, mfc="white", label="pruned and rounded to nearest")
+    (height,) = _above([bits_per_byte], uncompressed)
+    axes.plot(size / 1000, height, "*", color=style.AFTER, ms=18, label="your file")
+    _frame(axes, limit, 2 * (measured.weights + measured.others))
     return figure
 
 
-def _frame(axes, quality: np.ndarray, uncompressed: float, limit: int, full: float) -> None:
+#: The lowest that is drawn: bits per byte more than as trained, or fewer, or none.
+LOWEST = 1e-3
+
+
+def _above(quality, uncompressed: float) -> np.ndarray:
+    return np.maximum(np.asarray(quality) - uncompressed, LOWEST)
+
+
+def _frame(axes, limit: int, full: float) -> None:
     axes.axvline(limit / 1000, color=style.MUTED, ls="--", label="25 % of FP16")
-    axes.axhline(uncompressed, color=style.BEFORE, ls=":", label="as trained")
-    axes.set(xlabel="size (kB)", ylabel="bits per byte", xlim=(0, 0.62 * full / 1000))
-    axes.set_ylim(uncompressed - 0.1, max(min(quality.max(), uncompressed + 2) + 0.1, uncompressed + 0.3))
+    axes.set(xlabel="size (kB)", xlim=(0.18 * full / 1000, 0.62 * full / 1000))
+    axes.set(ylabel="bits per byte more than as trained\n(at the bottom: 0.001 or less)", yscale="log")
+    axes.set_ylim(0.8 * LOWEST, 6)
     axes.legend(loc="upper right")
 
 
@@ -183,7 +194,8 @@ TECHNIQUES = [
     ("Distillation", "6", "1.7x fewer weights", "3 % of the score (DistilBERT)", "any: the student is dense"),
     ("Low rank and LoRA", "7", "10,000x fewer trained weights; the model keeps its size", "none (LoRA)",
      "any: products of dense matrices"),
-    ("Mixed precision", "8", "nearly 2x in training memory", "none (Micikevicius)", "FP16 or BF16 units"),
+    ("Mixed precision", "8", "nearly 2x in training memory, most of it activations", "none (Micikevicius)",
+     "FP16 or BF16 units"),
 ]  # fmt: skip
 
 

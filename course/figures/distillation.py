@@ -31,7 +31,7 @@ def temperature(softmax_with_temperature: Callable, images: np.ndarray, logits: 
         (dots,) = axes.plot([], [], "D", color=style.BEFORE, ms=6, label="at T = 1")
         moving.append(dots)
         axes.set(title=title, xlabel="digit", ylabel="teacher's probability", xticks=range(count))
-    linear.set(ylim=(0, 1.3), yticks=_SHARES)
+    linear.set(ylim=(0, 1.18), yticks=_SHARES)
     log.set(yscale="log", ylim=(1e-10, 2))
     log.axhline(0.01, color=style.MUTED, lw=1, ls="--")
     linear.legend(loc="upper right", ncols=2)
@@ -90,7 +90,7 @@ def two_parts(
         xlabel="digit",
         ylabel="probability",
         xticks=range(count),
-        ylim=(0, 1.3),
+        ylim=(0, 1.18),
         yticks=_SHARES,
     )
     entropy_at.axhline(np.log(count), color=style.MUTED, lw=1, ls="--", label=f"ln {count}")
@@ -100,13 +100,13 @@ def two_parts(
         (entropies[name],) = loss_at.plot([], [], color=color, label=name)
         (dots[name],) = loss_at.plot([], [], "o", color=color, ms=9, mec="black")
     loss_at.set(
-        title="the loss's two parts", xlabel="temperature T", ylabel="loss (nats)", yscale="log", ylim=(1e-3, 60)
+        title="the loss's two parts", xlabel="temperature T", ylabel="loss (nats)", yscale="log", ylim=(1e-3, 100)
     )
     for axes in (entropy_at, loss_at):
         axes.set(xscale="log", xlim=(0.9, 22))
         axes.set_xticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
         axes.minorticks_off()
-    bars_at.legend(loc="upper right")
+    bars_at.legend(loc="upper right", ncols=2)
     entropy_at.legend(loc="lower right")
     loss_at.legend(loc="upper left")
     names = _names(labels)
@@ -148,7 +148,7 @@ def two_parts(
 
 
 def gradient_size(norm: Callable[[str, float], float], limits: dict[str, float]) -> Live:
-    """Live: the size of the soft term's gradient over T, with T^2 and without, and what it tends to.
+    """Live: the size of the soft part's gradient over T, without T^2 and, as a share of its limit, with it.
 
     norm(student, T): the measured size with T^2. limits: {student: its limit for large T}.
     """
@@ -164,18 +164,19 @@ def gradient_size(norm: Callable[[str, float], float], limits: dict[str, float])
         lines += axes.plot(t, t, color=color, label="measured")
         promises += axes.plot(t, t, color=style.THEORY, ls="--", label="limit for large T")
         dots += axes.plot([], [], "o", color=color, ms=11, mec="black")
-        axes.set(title=title, xlabel="temperature T", ylabel="size of the gradient", xscale="log", xlim=(0.9, 112))
+        axes.set(title=title, xlabel="temperature T", xscale="log", xlim=(0.9, 112))
         axes.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
         axes.minorticks_off()
         axes.legend(loc="lower right" if axes is with_square else "upper right")
     low = min((curve / t**2).min() for curve in curves.values())
-    without.set(yscale="log", ylim=(low / 2, 3 * max(limits.values())))
-    with_square.set_ylim(0, 1.15 * max(*limits.values(), *(curve.max() for curve in curves.values())))
+    without.set(ylabel="size of the gradient", yscale="log", ylim=(low / 2, 3 * max(limits.values())))
+    highest = max((curve / limits[name]).max() for name, curve in curves.items())
+    with_square.set(ylabel="size of the gradient (% of its limit)", ylim=(0, 110 * max(1, highest)))
 
     def update(T: float, student: str) -> str:
         here, beyond = norm(student, T), norm(student, 1.01 * T)
         slope = 2 - np.log(beyond / here) / np.log(1.01)
-        for k, divisor in enumerate((t**2, np.ones_like(t))):
+        for k, divisor in enumerate((t**2, np.full(len(t), limits[student] / 100))):
             lines[k].set_data(t, curves[student] / divisor)
             promises[k].set_data(t, limits[student] / divisor)
             dots[k].set_data([T], [np.interp(T, t, curves[student] / divisor)])

@@ -87,10 +87,10 @@ def rounds(
     left = [int(sum(mask.sum() for mask in each)) for each in first]
     last = len(left) - 1
 
-    figure = Figure(figsize=(11, 3.9), dpi=100, layout="constrained")
-    pixels, one, two, axes = figure.subplots(1, 4, width_ratios=[1, 1, 2, 4])
+    figure = Figure(figsize=(12, 3.9), dpi=100, layout="constrained")
+    pixels, one, two, axes = figure.subplots(1, 4, width_ratios=[1.3, 1.3, 2.6, 3.8])
     images, pictures = [], {name: [_pictures(each) for each in of] for name, of in shown.items()}
-    titles = ["weights per pixel", "64 to 128", "128 to 128"]
+    titles = ["weights per pixel", "64 pixels to\n128 neurons", "128 neurons to 128"]
     for place, title, start in zip((pixels, one, two), titles, pictures["ticket"][0], strict=True):
         place.set_title(title, fontsize=11)
         height, width = start.shape[:2]

@@ -84,8 +84,10 @@ def errors(ranks: list[int], measured: dict[str, list[float]], promised: list[fl
     for color, (name, values) in zip((style.AFTER, style.BEFORE, style.FOURTH), measured.items(), strict=False):
         axes.plot(ranks, 100 * np.asarray(values), color=color, label=name)
     axes.plot(ranks, 100 * np.asarray(promised), "o", color=style.THEORY, ms=6, label="tail singular values")
-    axes.set(xlabel="rank", ylabel="error (% of the picture's norm)", ylim=(0, None))
-    axes.legend()
+    axes.set(xlabel="rank", ylabel="error (% of the picture's norm)", yscale="log", ylim=(None, 130))
+    axes.set_yticks([3, 10, 30, 100], ["3", "10", "30", "100"])
+    axes.minorticks_off()
+    axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.6))
     return figure
 
 
@@ -133,7 +135,7 @@ def adapted(
             axes.annotate(name, (100 * share, bits[name]), (0, 10), textcoords="offset points", ha="center")
         axes.set(title=title, xlabel="share of the numbers that train (%)", ylabel="bits per byte (lower is better)")
         axes.set_xlim(50 * min(shares.values()), 200)
-        axes.set_xticks([100 * share for share in shares.values()], [f"{100 * share:.2g}" for share in shares.values()])
+        axes.set_xticks([100 * share for share in shares.values()], [f"{100 * share:.3g}" for share in shares.values()])
         axes.minorticks_off()
         axes.margins(y=0.2)
         axes.legend(loc="best")

@@ -102,6 +102,7 @@ def loss_scale(format_limits: Callable, gradients: Mapping[str, np.ndarray]) -> 
     """Live: gradients times the loss scale against the range of a format, and the share that is lost over the scale.
 
     Lost is what rounds to zero: at most half the smallest number that the learner's function gives. Zeros are left out.
+    A line marks the scale from which the largest gradient overflows, because the share that does is too small to see.
     """
     sizes = {name: np.sort(np.abs(np.asarray(g, dtype=np.float64)[g != 0]).ravel()) for name, g in gradients.items()}
     exponents = np.arange(-60, 31)
@@ -120,23 +121,24 @@ def loss_scale(format_limits: Callable, gradients: Mapping[str, np.ndarray]) -> 
     first = next(iter(counts.values()))
     bars = left.stairs(first, exponents, color=style.BEFORE, fill=True)
     left.set(xlabel="log2 of |gradient x scale|", ylabel="gradients", yscale="log", xlim=(-48, 24))
-    left.set_ylim(0.7, 30 * max(max(each) for each in counts.values()))
+    left.set_ylim(0.7, 3 * max(max(each) for each in counts.values()))
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     (under,) = right.plot([], [], color=style.AFTER, label="lost to underflow")
-    (over,) = right.plot([], [], color=style.ERROR, ls="--", label="overflow")
+    begins = right.axvline(0, color=style.ERROR, ls="--", label="overflow begins")
     (now,) = right.plot([], [], "o", color=style.AFTER, ms=12)
-    right.set(xlabel="log2 of the loss scale", ylabel="share of the gradients (%)", xlim=(-8, 32), ylim=(-3, 103))
+    right.set(xlabel="log2 of the loss scale", ylabel="lost gradients (%)", xlim=(-8, 32), ylim=(-3, 103))
     right.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 
     @functools.cache
-    def shares(name: str, number_format: str) -> tuple[np.ndarray, np.ndarray]:
-        """Percent lost and percent too large, for each of `scales`."""
-        largest, _, smallest, _ = returned(format_limits(*FORMATS[number_format]))
+    def shares(name: str, number_format: str) -> tuple[np.ndarray, np.ndarray, float]:
+        """For each of `scales` the percent lost and how many are too large, and the log2 of the scale that is."""
+        largest, _, smallest, eps = (float(limit) for limit in returned(format_limits(*FORMATS[number_format])))
+        # Up to half a gap above the largest number, that number is the nearest.
+        largest += eps * 2.0 ** math.floor(math.log2(largest)) / 2
         values, factor = sizes[name], 2.0**scales
         lost = np.searchsorted(values, smallest / 2 / factor, side="right")
-        return 100 * lost / len(values), 100 * (
-            1 - np.searchsorted(values, largest / factor, side="right") / len(values)
-        )
+        too_large = len(values) - np.searchsorted(values, largest / factor, side="right")
+        return 100 * lost / len(values), too_large, math.log2(largest / values[-1])
 
     def update(log2_scale: int, number_format: str, which: str) -> str:
         largest, normal, smallest, _ = np.log2(returned(format_limits(*FORMATS[number_format])))
@@ -145,18 +147,18 @@ def loss_scale(format_limits: Callable, gradients: Mapping[str, np.ndarray]) -> 
             span.set_x(low)
             span.set_width(high - low)
         bars.set_data(counts[which], exponents + log2_scale)
-        lost, too_large = shares(which, number_format)
+        lost, too_large, overflows = shares(which, number_format)
         under.set_data(scales, lost)
-        over.set_data(scales, too_large)
+        begins.set_xdata([overflows, overflows])
         index = int(np.flatnonzero(scales == log2_scale)[0])
         now.set_data([log2_scale], [lost[index]])
-        return f"scale 2^{log2_scale}: {lost[index]:.2f} % lost to underflow, {too_large[index]:.2f} % overflow"
+        return f"scale 2^{log2_scale}: {lost[index]:.2f} % lost to underflow, {too_large[index]:,} overflow"
 
     return Live(
         figure,
-        [*spans, bars, under, over, now],
+        [*spans, bars, under, begins, now],
         update,
-        alt="Left: a histogram of gradients over a format's range. Right: the share lost over the loss scale.",
+        alt="Left: gradients over a format's range. Right: the share lost over the loss scale, where overflow begins.",
         log2_scale=widgets.IntSlider(0, int(scales[0]), int(scales[-1]), description="log2 of the loss scale"),
         number_format=widgets.Dropdown(options=list(FORMATS), description="format"),
         which=widgets.Dropdown(options=list(gradients), description="gradients"),

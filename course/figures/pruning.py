@@ -6,6 +6,7 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 from matplotlib.colors import to_rgba_array
+from matplotlib.ticker import FuncFormatter
 from torch import nn
 
 from course import models, style
@@ -140,31 +141,43 @@ def speed(sparsities: list[float], panels: dict[str, dict[str, list[float]]], cr
     panels: {panel's title: {name: milliseconds at `sparsities`}}; the first sparsity is 0 and "dense with zeros" is
     one of the names. crossings: {panel's title: sparsity from which CSR is faster than dense, or None}.
     """
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
     kept = 100 * (1 - np.asarray(sparsities))
+    labelled = set()
+
+    def once(label: str) -> str:
+        """The label for the first panel, and for the others one that the legend leaves out."""
+        return "_" if label in labelled else labelled.add(label) or label
+
     for axes, (title, curves) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
-        axes.loglog(
-            kept, curves["dense with zeros"][0] * kept / 100, color=style.THEORY, ls="--", label="theory: 1 / (kept)"
-        )
+        theory = curves["dense with zeros"][0] * kept / 100
+        axes.loglog(kept, theory, color=style.THEORY, ls="--", label=once("theory: in proportion to the weights kept"))
         for color, (name, milliseconds) in zip((style.BEFORE, style.AFTER, style.FOURTH), curves.items(), strict=False):
-            axes.loglog(kept, milliseconds, "o-", color=color, label=name, ms=6)
+            axes.loglog(kept, milliseconds, "o-", color=color, label=once(name), ms=6)
         if crossings[title] is not None:
-            axes.axvline(100 * (1 - crossings[title]), color=style.MUTED, ls=":", label="crossover")
+            axes.axvline(100 * (1 - crossings[title]), color=style.MUTED, ls=":", label=once("crossover"))
         axes.set(title=title, xlabel="weights kept (%)", ylabel="time (ms)", xticks=kept)
         axes.set_xticklabels([f"{share:.0f}" for share in kept])
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda milliseconds, _: f"{milliseconds:g}"))
         axes.minorticks_off()
         axes.invert_xaxis()
-    axes.legend(loc="lower left")
+    figure.legend(loc="outside lower center", ncols=5)
     return figure
 
 
-def bits_per_byte(sparsities: list[float], measured: dict[str, list[float]], dense: float) -> Figure:
-    """Bits per byte of TinyGPT over sparsity, one curve each, and the dense model as a line."""
+def bits_per_byte(sparsities: list[float], measured: dict[str, list[list[float]]], dense: float) -> Figure:
+    """Bits per byte of TinyGPT over sparsity, one curve each through the means, and the dense model as a line.
+
+    measured: {name: for each sparsity the values of one or more samples}; a band goes from the lowest to the highest.
+    """
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.axhline(dense, color=style.MUTED, ls="--", label="not pruned")
-    for (name, values), color, marker in zip(measured.items(), style.CYCLE, "os^D", strict=False):
-        axes.plot(100 * np.asarray(sparsities), values, f"{marker}-", color=color, label=name, ms=6)
+    percent = 100 * np.asarray(sparsities)
+    for (name, samples), color, marker in zip(measured.items(), style.CYCLE, "os^D", strict=False):
+        values = np.asarray(samples)
+        axes.fill_between(percent, values.min(1), values.max(1), color=color, alpha=0.2, lw=0)
+        axes.plot(percent, values.mean(1), f"{marker}-", color=color, label=name, ms=6)
     axes.set(xlabel="sparsity (%)", ylabel="bits per byte (lower is better)")
     axes.legend(loc="upper left")
     return figure

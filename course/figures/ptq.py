@@ -1,6 +1,7 @@
 """Chapter 2: where the rounding error sits, ranges for activations, and the table and plot of size against quality."""
 
 import html
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -62,16 +63,24 @@ def granularity(quantize_groupwise: Callable, dequantize_groupwise: Callable) ->
 def ranges(calibrate: Callable, samples: np.ndarray) -> Live:
     """Live: the histogram of `samples` and the range that the learner's `calibrate(samples, method)` returns.
 
-    `outlier` multiplies the largest of the samples.
+    `outlier` multiplies the largest of the samples. The axis is linear near 0 and logarithmic beyond: most values are
+    small, and the ranges end far from them.
     """
     samples = np.asarray(samples, dtype=np.float64).ravel()
     largest = int(samples.argmax())
-    edges = np.linspace(min(samples.min(), 0), 5.2 * samples[largest], 121)
+    width = np.abs(samples).mean() / 4
+    lo, hi = (np.arcsinh(end / width) for end in (min(samples.min(), 0), 5.2 * samples[largest]))
+    edges = width * np.sinh(np.linspace(lo, hi, 121))
     figure = Figure(figsize=(9, 3.4), dpi=100, layout="constrained")
     axes = figure.subplots()
     histogram = axes.stairs(np.ones(120), edges, color=style.BEFORE)
     bounds = [axes.axvline(0, color=style.AFTER, ls="--") for _ in range(2)]
-    axes.set(xlabel="activation", ylabel="number of values", yscale="log", ylim=(0.7, 2 * samples.size))
+    axes.set_xscale("asinh", linear_width=width)
+    axes.xaxis.set_major_locator(mpl.ticker.FixedLocator(_ticks(edges[0], edges[-1], width)))
+    axes.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel="activation", ylabel="number of values", xlim=(edges[0], edges[-1]))
+    axes.set(yscale="log", ylim=(0.7, samples.size))
 
     def update(method: str, outlier: float) -> str:
         x = samples.copy()
@@ -87,10 +96,16 @@ def ranges(calibrate: Callable, samples: np.ndarray) -> Live:
         figure,
         [histogram, *bounds],
         update,
-        alt="Histogram of activations on a logarithmic scale, with the two ends of the calibrated range.",
+        alt="Histogram of activations, logarithmic away from 0, with the two ends of the calibrated range.",
         method=["minmax", "percentile", "mse"],
         outlier=widgets.FloatSlider(1.0, min=1, max=5, step=0.25),
     )
+
+
+def _ticks(lo: float, hi: float, width: float) -> list[float]:
+    """0, and the powers of ten from `width` on that lie from lo to hi, of both signs."""
+    powers = 10.0 ** np.arange(np.ceil(np.log10(width)), np.ceil(np.log10(max(-lo, hi))))
+    return [tick for tick in (*-powers[::-1], 0.0, *powers) if lo <= tick <= hi]
 
 
 class Row(NamedTuple):
@@ -148,18 +163,37 @@ def tradeoff(table: Table, budget: int) -> Figure:
     """Bits per byte over the size of the file, a line for each method, and the budget in bytes."""
     figure = Figure(figsize=(8, 4.4), layout="constrained")
     axes = figure.subplots()
-    methods = list(dict.fromkeys(row.method for row in table.rows))
+    methods, points, bits = list(dict.fromkeys(row.method for row in table.rows)), [], []
     for method, color, marker in zip(methods, style.CYCLE, "os^Dvp", strict=False):
         rows = sorted((row for row in table.rows if row.method == method), key=lambda row: row.bytes_on_disk)
-        axes.plot([r.bytes_on_disk / 1000 for r in rows], [r.bits_per_byte for r in rows], color=color, marker=marker,
-                  label=method)  # fmt: skip
-        for row in rows:
-            axes.annotate(f" {row.bits}", (row.bytes_on_disk / 1000, row.bits_per_byte), fontsize=10)
+        points.append(np.array([(row.bytes_on_disk / 1000, row.bits_per_byte) for row in rows]))
+        bits += [str(row.bits) for row in rows]
+        axes.plot(*points[-1].T, color=color, marker=marker, label=method)
     axes.axvline(budget / 1000, color=style.MUTED, ls="--", label="what fits")
     axes.set(xlabel="file (kB)", ylabel="bits per byte, held-out text (less is better)", xscale="log", yscale="log")
     for axis, ticks in ((axes.xaxis, (300, 500, 1000, 1500)), (axes.yaxis, (1.5, 1.75, 2, 2.25, 2.5, 3, 4, 6, 8))):
         axis.set_major_locator(mpl.ticker.FixedLocator(ticks))
         axis.set_minor_locator(mpl.ticker.NullLocator())
         axis.set_major_formatter("{x:g}")
+    axes.margins(0.06, 0.1)
     axes.legend(title="numbers: bits of a code")
+    _number(axes, points, bits)
     return figure
+
+
+def _number(axes, lines: list[np.ndarray], texts: list[str]) -> None:
+    """Write a text beside each point of `lines`, each (points, 2) on logarithmic axes, on the side with most room."""
+    unit = np.array([295, 240])  # points of type for a factor of e, about as in the picture
+    lines = [np.log(line) * unit for line in lines]
+    between = np.linspace(0, 1, 30)[:, None]
+    taken = np.concatenate(
+        [*lines, *((1 - between) * a + between * b for line in lines for a, b in itertools.pairwise(line))]
+    )
+    sides = 11 * np.array([(np.cos(angle), np.sin(angle)) for angle in np.arange(8) * np.pi / 4])
+    for text, point in zip(texts, np.concatenate(lines), strict=True):
+        others = taken[np.linalg.norm(taken - point, axis=1) > 0.5]
+        side = max(sides, key=lambda side: np.linalg.norm(others - (point + side), axis=1).min())
+        axes.annotate(
+            text, np.exp(point / unit), side, textcoords="offset points", fontsize=10, ha="center", va="center"
+        )
+        taken = np.concatenate([taken, [point + side]])

@@ -72,8 +72,9 @@ def descent(paths: dict[str, list[float]], seen: list[float], target: float, sca
     axes.step(range(len(seen)), seen, where="mid", color=style.MUTED, lw=1.2, label="what the network sees")
     for color, (name, path) in zip((style.BEFORE, style.AFTER), paths.items(), strict=False):
         axes.plot(path, color=color, label=name)
-    levels = scale * np.arange(np.floor(min(seen) / scale) - 1, np.ceil(max(seen) / scale) + 2)
-    axes.set(xlabel="step", ylabel="weight", yticks=levels)
+    lowest, highest = min(seen), max(*seen, target)
+    levels = scale * np.arange(np.floor(lowest / scale), np.ceil(highest / scale) + 1)
+    axes.set(xlabel="step", ylabel="weight", yticks=levels, ylim=(levels[0] - 0.1 * scale, levels[-1] + 0.1 * scale))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -149,15 +150,28 @@ def gathering(fake_quantize: Callable, runs: dict[str, list[tuple]], qmax: int) 
     )
 
 
-def step_gradient(lsq_scale_gradient: Callable, all_qmax: list[int]) -> Figure:
-    """What one weight tells the scale: the learner's gradient for a gradient of 1 from above, over weight / scale."""
-    figure = Figure(figsize=(11, 3.7), layout="constrained")
-    for axes, qmax in zip(figure.subplots(1, len(all_qmax)), all_qmax, strict=True):
-        x = np.linspace(-qmax - 1.5, qmax + 1.5, 401)
-        slope = [_array(lsq_scale_gradient(np.array([v]), 1.0, -qmax, qmax, np.ones(1))) for v in x]
-        axes.plot(x, slope, color=style.AFTER)
-        axes.set(title=f"codes {-qmax} to {qmax}", xlabel="weight / scale", xticks=range(-qmax - 1, qmax + 2))
-        axes.set_ylabel("gradient of the scale")
+def three_windows(ste_gradient: Callable, of_fake_quantize: Callable, lsq_scale_gradient: Callable) -> Figure:
+    """The learner's three gradients side by side, over weight / scale, for codes -1 to 1 and 1 from above.
+
+    of_fake_quantize(x): the gradient that FakeQuantize lets through for scale 1.
+    """
+    x = np.linspace(-2.2, 2.2, 441)
+    figure = Figure(figsize=(11, 3.9), layout="constrained")
+    panels = figure.subplots(1, 3)
+    gradients = {
+        "Exercise 3.5: of the weight": _array(ste_gradient(np.ones_like(x), x, -1.0, 1.0)),
+        "Lab L3.6: of the weight": _array(of_fake_quantize(x)),
+        "Lab L3.8: of the scale": np.array(
+            [float(_array(lsq_scale_gradient(np.array([v]), 1.0, -1, 1, np.ones(1)))) for v in x]
+        ),
+    }
+    reach = 1.15 * max(1.0, *(np.abs(gradient).max() for gradient in gradients.values()))
+    for axes, (title, gradient) in zip(panels, gradients.items(), strict=True):
+        for side in (-1, 1):
+            axes.axvline(side, color=style.MUTED, lw=1, ls="--")
+            axes.axvline(1.5 * side, color=style.MUTED, lw=1, ls=":")
+        axes.plot(x, gradient, color=style.AFTER, label=title)
+        axes.set(title=title, xlabel="weight / scale", ylabel="gradient", xticks=range(-2, 3), ylim=(-reach, reach))
     return figure
 
 

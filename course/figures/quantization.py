@@ -38,21 +38,27 @@ def schemes(affine_params: Callable, affine_roundtrip: Callable, weights: np.nda
     """Live: affine against symmetric, on real weights, through the learner's two functions.
 
     Affine takes `affine_params(lo, hi, bits)` of the clipped range, with codes from 0. Symmetric has zero-point 0,
-    scale hi / qmax and codes from -qmax to qmax, where qmax = 2^(bits-1) - 1.
+    scale hi / qmax and codes from -qmax to qmax, where qmax = 2^(bits-1) - 1. The dashed lines are the lowest and the
+    highest level: a rounded zero-point shifts affine's levels against the range by up to half a step.
     """
     panels = _Panels(weights)
 
     def update(bits: int, clip: float, scheme: str) -> str:
         lo, hi = clip * panels.min, clip * panels.max
         if scheme == "affine":
-            scale, zero_point = affine_params(lo, hi, bits)
+            scale, zero_point = (float(number) for number in returned(affine_params(lo, hi, bits)))
+            zero_point = int(zero_point) if zero_point.is_integer() else zero_point
             qmin, qmax = 0, 2**bits - 1
         else:
             hi = max(-lo, hi)
             lo, qmax = -hi, 2 ** (bits - 1) - 1
             scale, zero_point, qmin = hi / qmax, 0, -qmax
-        note = f"scale {scale:.3g}, zero-point {zero_point}, codes {qmin} to {qmax}"
-        return panels.show(lambda x: affine_roundtrip(x, scale, zero_point, qmin, qmax), lo, hi, note)
+        lowest, highest = ((code - zero_point) * scale for code in (qmin, qmax))
+        note = (
+            f"scale {scale:.3g}, zero-point {zero_point}, codes {qmin} to {qmax}, "
+            f"levels {lowest:.3f} to {highest:.3f} for a range of {lo:.3f} to {hi:.3f}"
+        )
+        return panels.show(lambda x: affine_roundtrip(x, scale, zero_point, qmin, qmax), lowest, highest, note)
 
     return Live(
         panels.figure,
@@ -104,7 +110,7 @@ class _Panels:
         self.moving = [self._stairs, self._error, self._histogram, *self._bounds]
 
     def show(self, roundtrip: Callable[[np.ndarray], np.ndarray], lo: float, hi: float, note: str) -> str:
-        after_x, after = roundtrip(self.x), returned(roundtrip(self.weights))
+        after_x, after = (np.asarray(returned(roundtrip(x)), np.float64) for x in (self.x, self.weights))
         noise = float(np.mean((after - self.weights) ** 2))
         sqnr = 10 * np.log10(float(np.mean(self.weights**2)) / noise) if noise else np.inf
         self._stairs.set_data(self.x, after_x)
@@ -120,7 +126,8 @@ def decibels(measured: dict[str, list[float]], bits: list[int]) -> Figure:
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.plot(bits, [20 * np.log10(2) * b for b in bits], color=style.THEORY, ls="--", label="6.02 dB per bit")
-    for color, (name, values) in zip((style.AFTER, style.BEFORE, style.FOURTH), measured.items(), strict=False):
+    colors = (style.AFTER, style.BEFORE, style.FOURTH, style.ERROR)
+    for color, (name, values) in zip(colors, measured.items(), strict=False):
         axes.plot(bits, values, "o-", color=color, label=name, ms=5)
     axes.set(xlabel="bits", ylabel="signal to noise (dB)", xticks=bits)
     axes.legend()

@@ -14,13 +14,14 @@
 # %% [markdown]
 # # Chapter 1 · Quantization
 #
-# You may keep one byte for the number 0.0237. A byte has 256 values, so you set up 256 buckets and store the number of
-# the bucket. How far is what you read back from 0.0237? And who decides where the buckets stand?
+# You have one byte in which to keep the number 0.0237. A byte has 256 values, so you set up 256 buckets and store the
+# number of the bucket. How far from 0.0237 is what you read back? And who decides where the buckets stand?
 #
-# In this chapter you derive the error, build the quantizer, take it to the weights of a real network, and find out how
+# In this chapter you derive the error, build the quantizer, try it on the weights of a real network, and find out how
 # many bits that network needs. Everything runs on a laptop's CPU in seconds.
 #
-# How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once.
+# How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once. What holds
+# for every exercise, such as types and bad input, stands once in Chapter 0.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "setup", "grade": false, "locked": true, "solution": false, "task": false} tags=["setup"]
 from course import ready
@@ -47,7 +48,7 @@ for lo, hi in [(-1000, 1000), (-1, 1), (-0.05, 0.05)]:
 
 # %% [markdown]
 # The same number, the same byte, and errors that differ by orders of magnitude. Whoever chooses the range chooses the
-# error. That choice is what quantization methods fight over.
+# error, and that choice is where quantization methods differ.
 #
 # Now with symbols. With $b$ bits there are $2^b$ levels and $2^b - 1$ steps between them, so on the range $[lo, hi]$
 #
@@ -64,8 +65,8 @@ for lo, hi in [(-1000, 1000), (-1, 1), (-0.05, 0.05)]:
 # Quantize $x = 0.3$ with affine INT8 (256 levels) on $[-1, 1]$ and read it back. What is the absolute error
 # $|x - \hat x|$?
 #
-# Give a number, to within 1 %. You may compute it in the cell. For comparison: $x = 0.1$ gets code 140 and comes back
-# as 0.0980, an error of 0.00196.
+# Give a number, to three significant digits. You may compute it in the cell. For comparison: $x = 0.25$ gets code 159
+# and comes back as 0.2471, an error of 0.00294.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "ex_1_1", "grade": false, "locked": false, "solution": true, "task": false}
 ex_1_1 = None
@@ -93,6 +94,7 @@ expect.number(
         1 / 255: "that is the largest error possible, not the error of this x",
         -1 / 510: "give the absolute error",
         0.30196: "that is the value read back; the error is its distance to 0.3",
+        0.25 - (159 * 2 / 255 - 1): "that is the error of the example, x = 0.25",
     },
 )
 ### END HIDDEN TESTS
@@ -107,14 +109,16 @@ expect.number(
 # \qquad \hat x = q \cdot \text{scale} .$$
 #
 # INT8 has codes from -128 to 127, and symmetric INT8 uses -127 to 127. It leaves -128 out so that the range is as long
-# on one side as on the other, and no code lacks its positive twin. You may read that this is done to keep zero at zero.
-# It is not: zero maps to code 0 either way, because nothing is added to $x / \text{scale}$.
+# on one side as on the other, and every code has a twin of the other sign. Zero would keep its code 0 either way,
+# because nothing is added to $x / \text{scale}$.
 
 # %% [markdown]
 # ### Exercise 1.2 · Derive · 1 point
 #
-# Quantize $x = 0.5$ with symmetric INT8 (codes -127 to 127) and absmax 2. What is the absolute error?
+# Quantize $x = 0.5$ with symmetric INT8 (codes -127 to 127) and absmax 2. What is the absolute error? Give it to three
+# significant digits.
 #
+# Find the code first. With absmax 1 in place of 2 it would be another one, and yet the error would come out the same.
 # For comparison: $x = 0.1$ gets code 6 and comes back as 0.0945, an error of 0.00551.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "ex_1_2", "grade": false, "locked": false, "solution": true, "task": false}
@@ -140,17 +144,33 @@ expect.number(
         0.5 - 31 * 2 / 127: "31.75 rounds to 32; do not cut off",
         1 / 127: "that is the largest error possible, not the error of this x",
         64 / 127: "that is the value read back; the error is its distance to 0.5",
+        0.1 - 12 / 127: "that is the error of the example, x = 0.1",
     },
 )
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# Why does the error not show a wrong absmax? The same steps for two values and two ranges:
+
+# %%
+for absmax in (2, 1):
+    for x in (0.5, 0.1):
+        scale = absmax / 127
+        code = np.round(x / scale)
+        print(f"absmax {absmax}, x {x}: {x / scale:.2f} steps, code {code:.0f}, error {abs(x - code * scale):.5f}")
+
+# %% [markdown]
+# 0.5 lies a quarter of a step from its level on the wide range, and half a step of half the size on the narrow one. An
+# error that comes out right for one number proves little. Try two.
+
+# %% [markdown]
 # ### Exercise 1.3 · Trace · 1 point
 #
-# The values of a tensor lie in $[-0.8, 1.2]$. You have INT8. Which of the two has the smaller largest error, and why?
+# The values of a tensor lie in $[-0.8, 1.2]$. You have INT8. Which of the two schemes has the smaller worst error, and
+# why?
 #
 # - **A** Affine: its range is exactly $[-0.8, 1.2]$, so its step is smaller.
-# - **B** Symmetric: it has 255 codes but no offset to store, so its step is smaller.
+# - **B** Symmetric: it needs no offset, so that all its codes make steps and the step is smaller.
 # - **C** Neither: both have 8 bits, so both have the same step.
 # - **D** Symmetric: with zero in the middle, codes are shared out evenly between negative and positive values.
 
@@ -179,7 +199,7 @@ expect.choice(
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Try it. The cell below quantizes values from that range both ways and looks at what the symmetric range wastes.
+# Try it. The cell below quantizes values from that range both ways and prints what the symmetric range wastes.
 
 # %%
 x = np.random.default_rng(0).uniform(-0.8, 1.2, 100_000)
@@ -193,12 +213,14 @@ print(f"never used: 0.4 of 2.4 units, {0.4 / 2.4:.0%} of the whole range, {0.4 /
 #
 # Symmetric INT8, absmax 1, values inside the range. What is the largest absolute error that rounding can make?
 #
-# For comparison: with INT4 (codes -7 to 7) it is 0.0714.
+# Give it to four significant digits, so that one step more or fewer shows. For comparison: with INT4 (codes -7 to 7) it
+# is 0.07143.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "ex_1_4", "grade": false, "locked": false, "solution": true, "task": false}
 ex_1_4 = None
 ### BEGIN SOLUTION
-# hint: Which values are farthest from a level? Check your rule with the INT4 number above.
+# hint: Which values are farthest from a level? Check your rule with the INT4 number above, to all its digits.
+# within: 0.2 %
 ex_1_4 = 1 / 127 / 2
 ### END SOLUTION
 
@@ -214,8 +236,11 @@ expect.number(
     traps={
         1 / 127: "that is a whole step; rounding goes to the nearer of two levels",
         1 / 14: "that is INT4",
-        1 / 508: "half a step is enough: the error is counted from the nearest level",
+        1 / 508: "a value can lie as far as half a step from the nearest level, not a quarter",
+        1 / 255: "that is affine on [-1, 1], with 255 steps; codes -127 to 127 make 254",
+        1 / 256: "codes -127 to 127 make 254 steps from -1 to 1, not 256",
     },
+    within=0.002,
 )
 ### END HIDDEN TESTS
 
@@ -235,8 +260,11 @@ for bits in range(2, 9):
 #
 # Write the affine round trip. Values outside the range are clamped to it: they come back as `lo` or `hi`.
 #
-# `x` may be a number or a NumPy array of any shape, and you must not change it. Raise `ValueError`, with the argument's
-# name in the message, when `bits` is less than 1 or `lo` is not less than `hi`.
+# `x` may be a number or a NumPy array of any shape and number type, and you must not change it. `bits` is a whole
+# number; the checks go up to 16, where the codes reach 65,535. `lo` and `hi` may be very small or very large.
+#
+# Raise `ValueError`, with the argument's name in the message, when `bits` is less than 1 or `lo` is not less than `hi`;
+# in the latter case the name of either will do.
 #
 # Example: `quantize_dequantize(0.0237, 8, -0.05, 0.05)` is about 0.023725, and
 # `quantize_dequantize(7.0, 8, -0.05, 0.05)` is 0.05.
@@ -265,19 +293,31 @@ from course.check import passed
 expect.array(
     quantize_dequantize(0.0237, 8, -0.05, 0.05), 0.0237255, "quantize_dequantize(0.0237, 8, -0.05, 0.05)", 1e-6
 )
+x = np.array([[-1.0, 0.3], [1.3, 9.0]])
 expect.array(
-    quantize_dequantize(np.array([[-7.0], [7.0]]), 8, -0.05, 0.05),
-    [[-0.05], [0.05]],
-    "quantize_dequantize([[-7.0], [7.0]], 8, -0.05, 0.05)",
+    quantize_dequantize(x, 2, -0.5, 1.0),
+    [[-0.5, 0.5], [1.0, 1.0]],
+    "quantize_dequantize([[-1.0, 0.3], [1.3, 9.0]], 2, -0.5, 1.0)",
     1e-6,
+    traps=[
+        ("four levels have three steps between them", [[-0.5, 0.25], [0.625, 0.625]]),
+        ("four levels have three steps between them", [[-0.5, 0.25], [1.0, 1.0]]),
+        ("go to the nearest level, do not cut off", [[-0.5, 0.0], [1.0, 1.0]]),
+        ("values outside the range come back as lo or hi", [[-1.0, 0.5], [1.5, 9.0]]),
+        ("add lo again on the way back", [[0.0, 1.0], [1.5, 1.5]]),
+        ("these are the codes, not what you read back", [[0, 2], [3, 3]]),
+    ],
 )
+expect.unchanged(x, [[-1.0, 0.3], [1.3, 9.0]], "x")
+expect.refuses(quantize_dequantize, 0.3, 0, -0.5, 1.0, naming="bits", of="bits = 0")
 passed("1.5")
 ### BEGIN HIDDEN TESTS
+from course import cases
 
 
 def nearest_level(x, bits, lo, hi):
     levels = np.linspace(lo, hi, 2**bits)
-    return levels[np.abs(np.asarray(x)[..., None] - levels).argmin(-1)]
+    return levels[np.abs(np.asarray(x, float)[..., None] - levels).argmin(-1)]
 
 
 rng = np.random.default_rng(15)
@@ -287,6 +327,8 @@ for bits, lo, hi, shape in [
     (4, 0.5, 3.0, (2, 3, 4)),
     (3, -9.0, -1.0, (7,)),
     (1, -1.0, 2.0, (20,)),
+    (12, -2.0, 3.0, (30,)),
+    (16, -1.0, 2.0, (3, 2)),
 ]:
     x = rng.uniform(lo, hi, shape)
     before = x.copy()
@@ -312,9 +354,31 @@ expect.array(
     "quantize_dequantize of the integers [0, 1, 2, 3], 3 bits on [0, 3],",
     1e-6,
 )
-expect.refuses(quantize_dequantize, 0.5, 0, -1.0, 1.0, naming="bits", of="bits = 0")
-expect.refuses(quantize_dequantize, 0.5, 8, 1.0, 1.0, naming="lo", of="lo = hi")
-expect.refuses(quantize_dequantize, 0.5, 8, 2.0, 1.0, naming="lo", of="lo above hi")
+whole = [[0, 3, 1], [2, 7, 4]]
+for name, x in cases.forms(whole):
+    if name.startswith("in "):
+        before = x.copy()
+        returned = quantize_dequantize(x, 3, 1.25, 6.0)
+        expect.unchanged(x, before, f"x {name}")
+        expect.array(
+            returned,
+            nearest_level(whole, 3, 1.25, 6.0),
+            f"for x = {whole} {name}, 3 bits on [1.25, 6]: the result",
+            0.01,
+        )
+for _, ends in cases.magnitudes([-1.0, 2.0], largest=1e9):
+    lo, hi = ends.tolist()
+    expect.array(
+        quantize_dequantize(hi * np.array([-0.9, 0.13, 0.77, 1.5]), 4, lo, hi),
+        nearest_level(hi * np.array([-0.5, 0.13, 0.77, 1.0]), 4, lo, hi),
+        f"on the range [{lo:g}, {hi:g}], 4 bits: the result",
+        1e-6 * hi,
+    )
+for name, bits in cases.not_at_least(1)[:3]:
+    expect.refuses(quantize_dequantize, 0.5, bits, -1.0, 1.0, naming="bits", of=f"bits = {name}")
+for name, hi in cases.not_above(1.0)[:3]:
+    expect.refuses(quantize_dequantize, 0.5, 8, 1.0, hi, naming="lo or hi", of=f"lo = 1 and hi = {name}")
+expect.refuses(quantize_dequantize, np.array([0.5, 2.0]), 8, 0, -5, naming="lo or hi", of="lo = 0 and hi = -5")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -323,7 +387,7 @@ expect.refuses(quantize_dequantize, 0.5, 8, 2.0, 1.0, naming="lo", of="lo above 
 # The cell below trains a small network (64-128-128-10) on 8 x 8 pictures of digits, which takes a second, and hands the
 # weights of its middle layer to your function. Move the sliders.
 #
-# - Each bit fewer halves the number of levels. What happens to the error?
+# - Each bit you take away halves the number of levels. What happens to the error?
 # - Make the clip range smaller. The error in the middle falls and the error at the ends rises. Where is the balance?
 
 # %%
@@ -335,40 +399,48 @@ draw.quantizer(quantize_dequantize, weights)
 # %% [markdown]
 # And the network itself? Quantize every weight matrix with your function, put it back, and count the digits it gets
 # right. The first curve uses the range from the smallest to the largest weight of each matrix. The second uses a range
-# ten times as wide, as somebody would who never looked at the weights.
+# ten times as wide, as somebody would who never looked at the weights. Each point is the mean of three networks,
+# trained from three seeds.
 
 
 # %%
-def with_weights(change):
-    """A copy of the model whose weight matrices went through change(w)."""
-    changed = models.trained_mlp()
+SEEDS = (0, 1, 2)
+
+
+def with_weights(change, seed):
+    """The network of that seed, its weight matrices replaced by change(w)."""
+    changed = models.trained_mlp(seed)
     with torch.no_grad():
         for layer in changed[::2]:
             layer.weight.copy_(torch.as_tensor(change(layer.weight.numpy())))
     return changed
 
 
+def mean_accuracy(change):
+    return np.mean([models.accuracy(with_weights(change, seed)) for seed in SEEDS])
+
+
 def accuracy_at(bits, widen):
-    change = lambda w: quantize_dequantize(w, bits, widen * float(w.min()), widen * float(w.max()))
-    return models.accuracy(with_weights(change))
+    return mean_accuracy(lambda w: quantize_dequantize(w, bits, widen * float(w.min()), widen * float(w.max())))
 
 
 all_bits = [2, 3, 4, 5, 6, 8]
+unquantized_accuracy = mean_accuracy(lambda w: w)
 fitted = [accuracy_at(bits, 1) for bits in all_bits]
 careless = [accuracy_at(bits, 10) for bits in all_bits]
-draw.accuracy(all_bits, {"range of the weights": fitted, "range ten times too wide": careless}, models.accuracy(model))
+draw.accuracy(all_bits, {"range of the weights": fitted, "range ten times too wide": careless}, unquantized_accuracy)
 
 # %% [markdown]
 # ## 4. The zero-point is a code
 #
-# Hardware multiplies integers. So the offset has to become an integer as well: the *zero-point* is the code whose real
-# value is 0. Then
+# Hardware that computes with the codes needs integers throughout. So the offset has to become an integer as well: the
+# *zero-point* is the code whose real value is 0. Then
 #
 # $$q = \operatorname{clip}\!\left(\operatorname{round}\!\left(\frac{x}{\text{scale}}\right) + \text{zero\_point},\;
 # q_{min},\; q_{max}\right), \qquad \hat x = (q - \text{zero\_point}) \cdot \text{scale} .$$
 #
-# In Exercise 1.5 the offset was `lo`, a real number. That is another scheme, and many texts mix the two up. From here on
-# the zero-point is always an integer code. What the difference does to the number 0:
+# In Exercise 1.5 the offset was `lo`, a real number: a different scheme. From here on the zero-point is always an
+# integer code. What the difference does to the number 0:
 
 # %%
 for lo, hi in [(-0.3, 1.0), (-0.35, 0.9)]:
@@ -379,7 +451,7 @@ for lo, hi in [(-0.3, 1.0), (-0.35, 0.9)]:
           f"{(round(0 / scale) + zero_point - zero_point) * scale:.6f}")  # fmt: skip
 
 # %% [markdown]
-# An exact zero matters: padding, ReLU and pruned weights are full of zeros, and a small constant error on each adds up.
+# An exact zero matters: padding, ReLU and pruned weights are full of zeros, and the same small error on each adds up.
 
 # %% [markdown]
 # ### Exercise 1.6 · Debug · 3 points
@@ -405,10 +477,15 @@ print("\nbroken_roundtrip([-0.4, 0.0, 0.3], scale=0.01, zero_point=3) =", broken
 # 1. Set `ex_1_6_line` to the number of the first wrong line (1 point).
 # 2. Write the repaired function as `affine_roundtrip` (2 points). There may be more than one fault.
 #
-# `x` may be a number or an array of any shape, and stays as it is. Raise `ValueError`, with the argument's name in the
-# message, when `scale` is not above 0 or `qmin` is not less than `qmax`.
+# `x` may be a number, a list, or an array of any shape and number type, and stays as it is. `zero_point` is a code
+# between `qmin` and `qmax`, codes may have up to 16 bits, and `scale` may be very small or very large.
 #
-# Example: `affine_roundtrip([-0.4, 0.0, 0.3], scale=0.01, zero_point=3)` is `[-0.4, 0.0, 0.3]`.
+# Raise `ValueError`, with the argument's name in the message, when `scale` is not above 0 or `qmin` is not less than
+# `qmax`; in the latter case the name of either will do.
+#
+# Example: `affine_roundtrip([-0.4, 0.0, 0.3], scale=0.01, zero_point=3)` is `[-0.4, 0.0, 0.3]`, and
+# `affine_roundtrip([-2.0, 0.3, 1.7], scale=0.1, zero_point=4, qmin=0, qmax=15)` is `[-0.4, 0.3, 1.1]`: there are no codes
+# -16 and 21, so 0 and 15 take their place.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "ex_1_6", "grade": false, "locked": false, "solution": true, "task": false}
 ex_1_6_line = None
@@ -450,9 +527,35 @@ expect.array(
     [-0.4, 0.0, 0.3],
     "affine_roundtrip([-0.4, 0.0, 0.3], scale=0.01, zero_point=3)",
     1e-6,
+    traps=[
+        ("the way back undoes the way there, last step first", [3.0, 3.03, 3.33]),
+        ("the way back undoes the way there, last step first", [2.63, 3.03, 3.33]),
+        ("negative codes exist: which codes does line 4 allow?", [-0.03, 0.0, 0.3]),
+        ("on the way back the zero-point is taken off, not added", [-0.34, 0.06, 0.36]),
+    ],
 )
+x = np.array([[-2.0, 0.3, 1.7]])
+expect.array(
+    affine_roundtrip(x, 0.1, 4, 0, 15),
+    [[-0.4, 0.3, 1.1]],
+    "affine_roundtrip([[-2.0, 0.3, 1.7]], 0.1, 4, 0, 15)",
+    1e-6,
+    traps=[
+        ("keep the codes between qmin and qmax, whatever these are", [[-2.0, 0.3, 1.7]]),
+        (
+            "add the zero-point before you clamp: it is the code that has to lie between qmin and qmax",
+            [[0.0, 0.3, 1.5]],
+        ),
+        ("the way back undoes the way there, last step first", [[4.0, 4.7, 5.5]]),
+        ("on the way back the zero-point is taken off, not added", [[0.4, 1.1, 1.9]]),
+    ],
+)
+expect.unchanged(x, [[-2.0, 0.3, 1.7]], "x")
+expect.refuses(affine_roundtrip, 0.5, 0.0, 0, naming="scale", of="scale = 0")
 passed("1.6")
 ### BEGIN HIDDEN TESTS
+from course import cases
+
 rng = np.random.default_rng(16)
 for scale, zero_point, qmin, qmax, shape in [
     (0.013, 5, -128, 127, (40,)),
@@ -478,9 +581,32 @@ expect.array(
     "affine_roundtrip of the integers [1, 2], scale 0.75,",
     1e-6,
 )
-expect.refuses(affine_roundtrip, 0.5, 0.0, 0, naming="scale", of="scale = 0")
-expect.refuses(affine_roundtrip, 0.5, -0.1, 0, naming="scale", of="a negative scale")
-expect.refuses(affine_roundtrip, 0.5, 0.1, 0, 5, 5, naming="qmin", of="qmin = qmax")
+whole = [[1, 2], [5, 100]]
+for name, x in cases.forms(whole):
+    if name.startswith("in "):
+        before = x.copy()
+        returned = affine_roundtrip(x, 0.75, 1)
+        expect.unchanged(x, before, f"x {name}")
+        expect.array(returned, [[0.75, 2.25], [5.25, 94.5]], f"affine_roundtrip of {whole} {name}, scale 0.75,", 0.2)
+steps = np.array([-40300.3, -39999.8, 0.2, 25000.7, 30000.0])
+expect.array(
+    affine_roundtrip(0.001 * steps, 0.001, 40000, 0, 65535),
+    [-40.0, -40.0, 0.0, 25.001, 25.535],
+    "affine_roundtrip with scale 0.001, zero-point 40000 and codes 0 to 65535",
+    1e-5,
+)
+for scale in (float(scale) for _, scale in cases.magnitudes(0.5, largest=1e9)):
+    expect.array(
+        affine_roundtrip(np.array([-3.3, 0.2, 2.4, 90.0]) * scale, scale, 3, -5, 10),
+        np.array([-3, 0, 2, 7]) * scale,
+        f"affine_roundtrip with scale {scale:g}, zero-point 3 and codes -5 to 10",
+        1e-5 * scale,
+    )
+for name, scale in cases.not_above(0)[:3]:
+    expect.refuses(affine_roundtrip, 0.5, scale, 0, naming="scale", of=f"scale = {name}")
+for name, qmax in cases.not_above(5)[:2]:
+    expect.refuses(affine_roundtrip, x, 0.1, 5, 5, qmax, naming="qmin or qmax", of=f"qmin = 5 and qmax = {name}")
+expect.refuses(affine_roundtrip, x, 0.1, 0, 127, -128, naming="qmin or qmax", of="qmin = 127 and qmax = -128")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -489,11 +615,13 @@ expect.refuses(affine_roundtrip, 0.5, 0.1, 0, 5, 5, naming="qmin", of="qmin = qm
 # Find scale and zero-point for a range. Codes run from 0 to $2^b - 1$. If the range does not hold 0, widen it until it
 # does, so that 0 has a code: $lo \leftarrow \min(lo, 0)$, $hi \leftarrow \max(hi, 0)$.
 #
-# Return `(scale, zero_point)` with an integer `zero_point` between 0 and $2^b - 1$. Raise `ValueError`, with the
-# argument's name in the message, when `bits` is less than 1 or `lo` is not less than `hi`.
+# Return `(scale, zero_point)` with an integer `zero_point` between 0 and $2^b - 1$, the code nearest to where 0 lies.
+# `bits` is a whole number from 1 to 16, and the range may be very small or very large. Raise `ValueError`, with the
+# argument's name in the message, when `bits` is less than 1, or when `lo` is not less than `hi` as given, before you
+# widen the range; in the latter case the name of either will do.
 #
-# Example: `affine_params(-1.0, 3.0, 8)` is about `(0.015686, 64)`, and `affine_params(1.0, 3.0, 8)` is about
-# `(0.011765, 0)`.
+# Example: `affine_params(-1.0, 3.0, 8)` is about `(0.015686, 64)`, `affine_params(1.0, 3.0, 8)` is about
+# `(0.011765, 0)`, and `affine_params(-3.0, -1.0, 4)` is `(0.2, 15)`.
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "ex_L1_7", "grade": false, "locked": false, "solution": true, "task": false}
@@ -511,45 +639,74 @@ def affine_params(lo, hi, bits):
 
 
 # %% nbgrader={"schema_version": 3, "grade_id": "test_L1_7", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
-import warnings
-
 import numpy as np
-import torch
 
 from course import expect
 from course.check import passed
 
-expect.array(affine_params(-1.0, 3.0, 8), [4 / 255, 64], "affine_params(-1.0, 3.0, 8)", 1e-6)
-expect.array(affine_params(1.0, 3.0, 8), [3 / 255, 0], "affine_params(1.0, 3.0, 8)", 1e-6)
+expect.array(
+    affine_params(-1.0, 3.0, 8),
+    [4 / 255, 64],
+    "affine_params(-1.0, 3.0, 8)",
+    1e-6,
+    traps=[
+        ("256 codes have 255 steps between them", [4 / 256, 64]),
+        ("the zero-point is a code, a whole number", [4 / 255, 63.75]),
+        ("round the zero-point to the nearest code, do not cut off", [4 / 255, 63]),
+        ("0 lies above lo, so its code is above 0: look at the sign", [4 / 255, -64]),
+        ("the zero-point is a code, not lo", [4 / 255, -1]),
+    ],
+)
+for lo, hi, bits, wanted, unwidened in [
+    (1.0, 3.0, 8, [3 / 255, 0], [2 / 255, -128]),
+    (-3.0, -1.0, 4, [0.2, 15], [2 / 15, 22]),
+]:
+    expect.array(
+        affine_params(lo, hi, bits),
+        wanted,
+        f"affine_params({lo}, {hi}, {bits})",
+        1e-6,
+        traps=[("widen the range first, so that it holds 0", unwidened)],
+    )
+expect.refuses(affine_params, 1.0, 1.0, 8, naming="lo or hi", of="lo = 1 and hi = 1")
 passed("L1.7")
 ### BEGIN HIDDEN TESTS
+from fractions import Fraction
+
+from course import cases
+
 rng = np.random.default_rng(17)
-ranges = [(-0.8, 1.2), (0.7, 3.1), (-5.3, -1.1), (-1e-3, 2e-3), (-40.0, 7.0), (0.0, 1.0), (-1.0, 0.0)]
-ranges += [tuple(sorted(rng.normal(0, 2, 2))) for _ in range(12)]
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    for lo, hi in ranges:
-        for bits in (2, 4, 8):
-            observer = torch.ao.quantization.MinMaxObserver(
-                dtype=torch.quint8, quant_min=0, quant_max=2**bits - 1, eps=1e-12
-            )
-            observer(torch.tensor([lo, hi], dtype=torch.float64))
-            scale, zero_point = (float(value) for value in observer.calculate_qparams())
-            of = f"affine_params({lo:.4g}, {hi:.4g}, {bits})"
-            returned = affine_params(float(lo), float(hi), bits)
-            assert returned is not None and len(returned) == 2, f"{of} should return (scale, zero_point)"
-            expect.array(returned[0], scale, f"the scale of {of}", 0, 1e-5)
-            expect.array(returned[1], zero_point, f"the zero-point of {of}", 0, 0)
-expect.refuses(affine_params, -1.0, 1.0, 0, naming="bits", of="bits = 0")
-expect.refuses(affine_params, 1.0, 1.0, 8, naming="lo", of="lo = hi")
-expect.refuses(affine_params, 1.0, -1.0, 8, naming="lo", of="lo above hi")
+ranges = [(-0.8, 1.2), (0.7, 3.1), (-5.3, -1.1), (-1e-3, 2e-3), (-40.0, 7.0), (0.0, 1.0), (-1.0, 0.0), (-3, 8)]
+ranges += [tuple(sorted(rng.normal(0, 2, 2).tolist())) for _ in range(9)]
+ranges += [tuple(ends.tolist()) for _, ends in cases.magnitudes([-1.0, 2.7], largest=1e9)]
+for lo, hi in ranges:
+    for bits in (1, 2, 4, 8, 12, 16):
+        low, high = min(Fraction(lo), Fraction(0)), max(Fraction(hi), Fraction(0))
+        scale = (high - low) / (2**bits - 1)
+        below_zero = -low / scale
+        if abs(below_zero % 1 - Fraction(1, 2)) < Fraction(1, 10_000):
+            continue  # a tie, or close to one
+        of = f"affine_params({lo:.4g}, {hi:.4g}, {bits})"
+        returned = affine_params(lo, hi, bits)
+        assert returned is not None and len(returned) == 2, f"{of} should return (scale, zero_point)"
+        expect.array(returned[0], float(scale), f"the scale of {of}", 0, 1e-5)
+        expect.array(returned[1], round(below_zero), f"the zero-point of {of}", 0, 0)
+for name, bits in cases.not_at_least(1)[:3]:
+    expect.refuses(affine_params, -1.0, 1.0, bits, naming="bits", of=f"bits = {name}")
+for name, hi in cases.not_above(1.0)[:3]:
+    expect.refuses(affine_params, 1.0, hi, 8, naming="lo or hi", of=f"lo = 1 and hi = {name}")
+expect.refuses(affine_params, -1.0, -2.0, 8, naming="lo or hi", of="lo = -1 and hi = -2")
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ### See it: affine against symmetric
 #
 # Both quantizers are now yours. The weights below are those of the last layer, whose smallest and largest values differ
-# in size. Switch between the two schemes and watch the step and the decibels. At which bits does it matter?
+# in size. Switch between the two schemes and watch the step and the decibels. At how many bits does it matter?
+#
+# The dashed lines are the lowest and the highest level. Under *affine* they are not quite the smallest and the largest
+# weight: rounding the zero-point to a whole code shifts all levels by up to half a step. What sticks out on one side is
+# clamped. That is the price of an exact zero, and with few bits you see it.
 
 # %%
 draw.schemes(affine_params, affine_roundtrip, model[4].weight.detach().numpy())
@@ -562,8 +719,9 @@ draw.schemes(affine_params, affine_roundtrip, model[4].weight.detach().numpy())
 # $$\text{SQNR} = 10 \log_{10} \frac{\sum x^2}{\sum (x - \hat x)^2} .$$
 #
 # A signal spread uniformly over $[-A, A]$ has mean square $A^2/3$. An error spread uniformly over one step has mean
-# square $\text{step}^2/12$. With $2^b$ levels the step is about $2A/2^b$, so the ratio is $2^{2b}$:
-# each bit doubles the number of levels, quarters the noise, and adds $20 \log_{10} 2$ decibels.
+# square $\text{step}^2/12$. With $2^b$ levels the step is about $2A/2^b$, so the ratio is about $2^{2b}$:
+# each bit doubles the number of levels, quarters the noise, and adds $20 \log_{10} 2$ decibels. Two things are assumed:
+# the range holds the whole signal, and the steps are fine against it.
 
 # %%
 print(f"one bit is worth {20 * np.log10(2):.4f} dB")
@@ -571,8 +729,10 @@ print(f"one bit is worth {20 * np.log10(2):.4f} dB")
 # %% [markdown]
 # ### Lab L1.8 · Build · 2 points
 #
-# Write the ratio. Sum over all elements, whatever the shape. When `x_hat` equals `x` the ratio is infinite: return
-# `inf`. Raise `ValueError`, naming `x_hat` in the message, when the shapes differ.
+# Write the ratio. `x` and `x_hat` are lists or arrays of any shape, memory order and number type, small integers too.
+# Sum over all elements. When `x_hat` equals `x` the ratio is infinite, also where both are all zeros: return `inf`.
+# Nearly equal is not equal. Raise `ValueError`, naming `x_hat` in the message, when the shapes differ, even where NumPy
+# would stretch one to the other.
 #
 # Example: `sqnr_db([3.0, 4.0], [3.0, 3.5])` is 20.0, because the signal is 25 and the noise 0.25.
 
@@ -585,7 +745,7 @@ def sqnr_db(x, x_hat):
     if x.shape != x_hat.shape:
         raise ValueError(f"x_hat must have the shape of x, {x.shape}, got {x_hat.shape}")
     noise = np.sum((x - x_hat) ** 2)
-    return 10 * np.log10(np.sum(x**2) / noise) if noise else np.inf
+    return 10 * np.log10(np.sum(x**2) / noise) if noise > 0 else np.inf
     ### END SOLUTION
 
 
@@ -597,10 +757,39 @@ import numpy as np
 
 from course import expect
 from course.check import passed
+from course.probe import probe
 
-expect.array(sqnr_db([3.0, 4.0], [3.0, 3.5]), 20.0, "sqnr_db([3.0, 4.0], [3.0, 3.5])", 1e-4)
+
+@probe
+def against_another_order(function, x, x_hat):
+    """The result where the second array stores its numbers column by column."""
+    import numpy as np
+
+    return float(function(x, np.asfortranarray(x_hat)))
+
+
+expect.array(
+    sqnr_db([3.0, 4.0], [3.0, 3.5]),
+    20.0,
+    "sqnr_db([3.0, 4.0], [3.0, 3.5])",
+    1e-4,
+    traps=[
+        ("the squares are in the ratio already, so ten times the logarithm is enough", 40.0),
+        ("the signal stands above, the noise below", -20.0),
+        ("decibels are counted with the logarithm to base 10", 46.0517),
+        ("take the squares as they are, without subtracting the mean", 3.0103),
+    ],
+)
+x, x_hat = np.array([[3.0, 4.0], [0.0, 12.0]]), np.array([[3.0, 4.05], [0.0, 11.88]])
+expect.array(sqnr_db(x, x_hat), 40.0, "sqnr_db([[3, 4], [0, 12]], [[3, 4.05], [0, 11.88]])", 1e-3)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of a division by zero
+    expect.array(sqnr_db(x, x.copy()), math.inf, "sqnr_db of an array and its copy")
+expect.refuses(sqnr_db, x, x_hat[:1], naming="x or x_hat", of="shape (2, 2) against shape (1, 2)")
 passed("L1.8")
 ### BEGIN HIDDEN TESTS
+from course import cases
+
 rng = np.random.default_rng(18)
 for shape, mean in [((50,), 0.0), ((4, 5), 3.0), ((2, 3, 4), -1.0)]:
     x = rng.normal(mean, 1, shape)
@@ -618,47 +807,89 @@ expect.array(
 expect.array(
     sqnr_db(np.array([3, 4]), np.array([3, 3])), 10 * math.log10(25), "sqnr_db of the integers [3, 4] and [3, 3]", 1e-4
 )
+x, x_hat = rng.normal(0, 1, (3, 4)), rng.normal(0, 1, (3, 4))
+exact = 10 * math.log10(float(np.vdot(x, x)) / float(np.vdot(x - x_hat, x - x_hat)))
+expect.array(
+    against_another_order(sqnr_db, x, x_hat), exact, "sqnr_db of two arrays whose memory is in two orders", 1e-3
+)
+whole, other = [[3, 120, 60], [7, 99, 1]], [[4, 119, 62], [7, 100, 0]]
+exact = 10 * math.log10(27_860 / 8)
+for (name, x), (_, x_hat) in zip(cases.forms(whole), cases.forms(other), strict=True):
+    if name.startswith("in "):
+        expect.array(sqnr_db(x, x_hat), exact, f"sqnr_db of {whole} against {other}, both {name},", 1e-3)
+for name, x in cases.magnitudes([3.0, 4.0], largest=1e12):
+    expect.array(sqnr_db(x, 0.95 * x), 26.0206, f"sqnr_db of [3, 4] {name} against 0.95 times that", 1e-2)
+expect.array(
+    sqnr_db(np.array([1.0, 2.0]), np.array([1.0 + 2**-22, 2.0])),
+    10 * math.log10(5) + 440 * math.log10(2),
+    "sqnr_db of [1, 2] against [1 + 2**-22, 2], which are nearly equal,",
+    1e-2,
+)
 with np.errstate(all="ignore"), warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    same = sqnr_db(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
-assert same is not None and float(same) == math.inf, f"sqnr_db of an array and itself should be inf, it is {same}"
-expect.refuses(sqnr_db, np.ones(4), np.ones(3), naming="x_hat", of="x of shape (4,) and x_hat of shape (3,)")
-expect.refuses(sqnr_db, np.ones((4, 1)), np.ones(4), naming="x_hat", of="x of shape (4, 1) and x_hat of shape (4,)")
+    for x in (np.array([1.0, 2.0]), np.full((2, 3), 1e-9)):
+        same = sqnr_db(x, x.copy())
+        assert same is not None and float(same) == math.inf, (
+            f"sqnr_db of an array and itself should be inf, it is {same}"
+        )
+    silent = sqnr_db(np.zeros(3), np.zeros(3))
+    # Zero by zero is NaN: that too says that there is no noise to speak of.
+    assert silent is not None and not float(silent) < math.inf, (
+        f"sqnr_db of zeros and zeros should be inf, it is {silent}"
+    )
+for name, shape in [*cases.other_shapes((2, 3)), ("shape (6,)", (6,)), ("shape (2, 2)", (2, 2))]:
+    expect.refuses(sqnr_db, np.ones((2, 3)), np.ones(shape), naming="x or x_hat", of=f"shape (2, 3) against {name}")
+expect.refuses(sqnr_db, np.ones((4, 1)), np.ones(4), naming="x or x_hat", of="shape (4, 1) against shape (4,)")
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Theory and measurement in one plot, with your two functions. The uniform signal fills its range, as the formula assumes.
-# Normal values and real weights do not: most of them sit in the middle, so they start lower. But the slope is the same.
+# Theory and measurement in one plot, with your two functions. The uniform signal fills its range, as the formula
+# assumes. Normal values and real weights do not: most of them sit in the middle, so they start lower. The fourth curve
+# is of the same normal values, on a range that ends at two standard deviations.
 
 # %%
 from course import GRADING
 
 n = 2_000 if GRADING else 50_000
 rng = np.random.default_rng(0)
-signals = {"uniform": rng.uniform(-1, 1, n), "your model's weights": weights.ravel()[:n], "normal": rng.normal(0, 1, n)}
+normal = rng.normal(0, 1, n)
+signals = {"uniform": rng.uniform(-1, 1, n), "your model's weights": weights.ravel()[:n], "normal": normal}
+ranges = {name: (float(x.min()), float(x.max())) for name, x in signals.items()}
+signals["normal, clipped at 2"], ranges["normal, clipped at 2"] = normal, (-2.0, 2.0)
 bits_range = list(range(2, 11))
 measured = {
-    name: [sqnr_db(x, quantize_dequantize(x, bits, float(x.min()), float(x.max()))) for bits in bits_range]
+    name: [float(sqnr_db(x, np.asarray(quantize_dequantize(x, bits, *ranges[name])))) for bits in bits_range]
     for name, x in signals.items()
 }
+print(f"{'dB per bit':>22}  2 to 4 bits  6 to 10 bits")
 for name, values in measured.items():
-    print(f"{name}: {(values[-1] - values[4]) / (bits_range[-1] - bits_range[4]):.2f} dB per bit from 6 to 10 bits")
+    print(f"{name:>22}  {(values[2] - values[0]) / 2:>11.2f}  {(values[8] - values[4]) / 4:>12.2f}")
 draw.decibels(measured, bits_range)
+
+# %% [markdown]
+# From 6 bits on, each signal that its range holds gains six decibels a bit, whatever its shape. With fewer bits the
+# steps are coarse against the signal, and a bit is worth another amount. Where the range cuts the signal off, the
+# clipped ends are an error that more bits cannot mend.
 
 # %% [markdown]
 # ## 6. Where to clip
 #
-# The largest weight sets the range, and often it is alone out there. Clip it, and every step gets finer: a large error on
-# few values buys a small gain on all the others. There is a best threshold, and you can search for it.
+# The largest weight sets the range, and often it is alone out there. Clip it, and every step gets finer: a large error
+# on a few values buys a small gain on all the others. There is a best threshold, and you can search for it.
 #
 # ### Lab L1.9 · Build · 3 points
 #
 # `best_clip(x, bits)` returns the threshold $c > 0$ for which symmetric quantization of `x` has the least mean squared
-# error. The codes run from $-(2^{b-1}-1)$ to $2^{b-1}-1$, the scale is $c / (2^{b-1}-1)$, and values beyond $\pm c$ come
-# back as $\pm c$. A search is fine: your error has to come within 2 % of the least one.
+# error. The codes run from $-(2^{b-1}-1)$ to $2^{b-1}-1$, the scale is $c / (2^{b-1}-1)$, and values beyond $\pm c$
+# come back as $\pm c$. Search from 0 to the largest magnitude of `x`: your error has to come within 2 % of the least
+# one found there. (For a few values a larger $c$ can be better still, as $c = 3$ is for `[2, 1]` at 3 bits. That counts
+# as well.)
 #
-# `x` may have any shape and stays as it is. Raise `ValueError`, naming `bits`, when `bits` is less than 2: with one
-# bit there is only the code 0.
+# `x` is an array of any shape and stays as it is; all its values count. The checks use 2 to 6 bits, and samples for
+# which a hundred evenly spaced thresholds are enough. If all values are 0, every $c$ has the error 0: return any number
+# above 0, not 0 itself, because the scale must be above 0.
+#
+# Raise `ValueError`, naming `bits`, when `bits` is less than 2: with one bit there is only the code 0.
 #
 # Example: for many normal values with standard deviation 1 and 4 bits, the threshold is near 2.5.
 
@@ -676,8 +907,8 @@ def best_clip(x, bits):
         scale = threshold / qmax
         return np.mean((np.clip(np.round(x / scale), -qmax, qmax) * scale - x) ** 2)
 
-    thresholds = np.abs(x).max() * np.linspace(0.02, 1, 200)
-    return float(min(thresholds, key=error))
+    largest = np.abs(x).max() or 1.0  # with zeros alone, any threshold will do
+    return float(min(largest * np.linspace(0.02, 1, 200), key=error))
     ### END SOLUTION
 
 
@@ -690,8 +921,19 @@ from course.check import passed
 x = np.random.default_rng(0).normal(0, 1, 1000)
 threshold = expect.finite(best_clip(x, 4), "best_clip of 1000 normal values, 4 bits,")
 assert 2.0 < threshold < 3.0, f"best_clip of 1000 normal values at 4 bits should be near 2.5, it is {threshold:.3f}"
+x = np.array([1.0] * 30 + [-3.0])
+threshold = expect.finite(best_clip(x, 2), "best_clip of thirty times 1.0 and once -3.0, 2 bits,")
+assert 1.01 < threshold < 1.12, (
+    f"best_clip of thirty times 1.0 and once -3.0 at 2 bits should be near 1.065, it is {threshold:.3f}: "
+    "the error counts all values, those beyond the threshold too, and each by its square"
+)
+expect.unchanged(x, [1.0] * 30 + [-3.0], "x")
+expect.refuses(best_clip, x, 1, naming="bits", of="bits = 1")
 passed("L1.9")
 ### BEGIN HIDDEN TESTS
+import warnings
+
+from course import cases
 
 
 def error_at(x, bits, threshold):
@@ -700,14 +942,22 @@ def error_at(x, bits, threshold):
 
 
 rng = np.random.default_rng(19)
-cases = {
+samples = {
     "normal values": (rng.normal(0, 1, 1000), (2, 3, 4, 6)),
     "normal values times 0.01, shape (20, 50)": (rng.normal(0, 0.01, (20, 50)), (3,)),
     "uniform values": (rng.uniform(-5, 5, 1000), (3,)),
     "values with heavy tails (Laplace)": (rng.laplace(0, 2, 1000), (2, 4)),
     "negative values only": (-np.abs(rng.normal(0, 1, 1000)), (3,)),
+    "a matrix whose rows differ in size": (rng.normal(0, 1, (4, 300)) * [[1], [2], [4], [8]], (3, 4)),
+    "3000 values, the first thousand of them small": (
+        np.concatenate([rng.normal(0, 0.3, 1000), rng.normal(0, 1, 2000)]),
+        (4,),
+    ),
+    "normal values times 0.001": (rng.normal(0, 1e-3, 500), (3,)),
+    "normal values times 1e6": (rng.normal(0, 1e6, 500), (3,)),
+    "whole numbers in int16": (np.rint(rng.normal(0, 30, 600)).astype(np.int16), (3,)),
 }
-for name, (x, widths) in cases.items():
+for name, (x, widths) in samples.items():
     for bits in widths:
         before = x.copy()
         threshold = expect.finite(best_clip(x, bits), f"best_clip of {name}, {bits} bits,")
@@ -718,12 +968,19 @@ for name, (x, widths) in cases.items():
         assert here <= 1.02 * least, (
             f"{name}, {bits} bits: clipping at your {threshold:.4g} has a mean squared error {here / least:.2f} times the least one"
         )
-expect.refuses(best_clip, np.ones(3), 0, naming="bits", of="bits = 0")
+with np.errstate(all="ignore"), warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    threshold = expect.finite(best_clip(np.zeros(40), 3), "best_clip of forty zeros, 3 bits,")
+assert threshold > 0, f"best_clip of forty zeros, 3 bits, should be above 0, it is {threshold:.4g}"
+for name, bits in cases.not_at_least(2)[:3]:
+    expect.refuses(best_clip, np.array([1.0, -2.0, 3.0]), bits, naming="bits", of=f"bits = {name}")
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# The error over the threshold for normal values, and the thresholds you chose. To the left of a minimum the clipped ends
-# cost more, to the right the coarser steps do. Banner et al. (2018) approximate the minimum for 4 bits by 2.55.
+# The error over the threshold for normal values, and the thresholds you chose. To the left of a minimum the clipped
+# ends cost more, to the right the coarser steps do. For 4 bits Banner et al. (2018) derive 2.55 standard deviations
+# from a formula that adds the two errors. Their range has $2^b = 16$ steps; here it has 14, between 15 levels. Put that
+# into their formula and it gives 2.48.
 
 # %%
 x = np.random.default_rng(0).normal(0, 1, 20_000)
@@ -734,12 +991,13 @@ for bits in (2, 3, 4, 8):
     errors[bits] = np.array(
         [np.mean((np.clip(np.round(x / c * qmax), -qmax, qmax) * c / qmax - x) ** 2) for c in thresholds]
     )
-chosen = {bits: best_clip(x, bits) for bits in errors}
+chosen = {bits: float(best_clip(x, bits)) for bits in errors}
 print("your thresholds:", ", ".join(f"{c:.2f} at {bits} bits" for bits, c in chosen.items()))
 draw.clipping(errors, thresholds, chosen)
 
 # %% [markdown]
-# Does it help the network? The same model, symmetric, with the range set by the largest weight and by your `best_clip`.
+# Does it help the network? The same three networks, symmetric, with the range set by the largest weight and by your
+# `best_clip`.
 
 
 # %%
@@ -748,20 +1006,35 @@ def symmetric(w, bits, threshold):
     return affine_roundtrip(w, threshold / qmax, 0, -qmax, qmax)
 
 
+def largest_weight(w, bits):
+    return symmetric(w, bits, float(np.abs(w).max()))
+
+
+def clipped_weight(w, bits):
+    return symmetric(w, bits, float(best_clip(w, bits)))
+
+
 few_bits = [2, 3, 4, 5]
-absmax = [models.accuracy(with_weights(lambda w: symmetric(w, b, float(np.abs(w).max())))) for b in few_bits]
-clipped = [models.accuracy(with_weights(lambda w: symmetric(w, b, best_clip(w, b)))) for b in few_bits]
-draw.accuracy(few_bits, {"largest weight": absmax, "your best_clip": clipped}, models.accuracy(model))
+absmax = [mean_accuracy(lambda w: largest_weight(w, bits)) for bits in few_bits]
+clipped = [mean_accuracy(lambda w: clipped_weight(w, bits)) for bits in few_bits]
+for bits, whole_range, best in zip(few_bits, absmax, clipped, strict=True):
+    print(f"{bits} bits: largest weight {whole_range:.1%}, your best_clip {best:.1%}")
+draw.accuracy(few_bits, {"largest weight": absmax, "your best_clip": clipped}, unquantized_accuracy)
+
+# %% [markdown]
+# With 2 bits the symmetric quantizer has three levels, and one of them is 0. If the largest weight sets the range,
+# every weight below half of it becomes 0, and little of the network is left. Clipping brings most of it back. From 4
+# bits on there is little to win here.
 
 # %% [markdown]
 # ## 7. How many bits does a language model need?
 #
-# *TinyGPT* comes with the course: a language model of the same build as the large ones, and small enough for your
-# laptop. It has read the source of Python's standard library. From up to 128 bytes of text it gives a probability to
-# each of the 256 values that the next byte may have.
+# *TinyGPT* comes with the course: a language model built like the large ones, and small enough for your laptop. It was
+# trained on the source of Python's standard library. From up to 128 bytes of text it gives a probability to each of the
+# 256 values that the next byte may have.
 #
-# Its quality is measured in *bits per byte*: $-\log_2$ of the probability it gave to the byte that came, on average over
-# files it has not read. A model that knows nothing needs 8 bits, so lower is better.
+# Its quality is measured in *bits per byte*: $-\log_2$ of the probability it gave to the byte that came, on average
+# over files it was not trained on. A model that knows nothing needs 8 bits. Lower is better.
 
 # %%
 from course import tinygpt
@@ -802,13 +1075,20 @@ for bits in tqdm(gpt_bits, desc="bits", leave=False):
 draw.language_model(gpt_bits, needed, texts, unquantized)
 
 # %% [markdown]
-# And with your `best_clip`? The search looks at every sixteenth weight, which is enough to place a threshold.
+# And with your `best_clip`? To see what clipping alone does, compare it with the same symmetric quantizer on the whole
+# range; the affine one from above stands beside them. The search looks at every sixteenth weight, to save time. A model
+# above 8 bits per byte is worse than one that knows nothing.
 
 # %%
-print(f"{'bits':>4}  {'all weights in range':>20}  {'your best_clip':>14}   bits per byte")
-for bits, whole_range in zip([2, 3, 4], needed):
-    clipped_gpt = gpt_with_weights(lambda w: symmetric(w, bits, best_clip(w.ravel()[::16], bits)))
-    print(f"{bits:>4}  {whole_range:>20.3f}  {tinygpt.bits_per_byte(clipped_gpt, windows=windows):>14.3f}")
+print("bits per byte           affine       symmetric       symmetric")
+print("bits per weight    whole range     whole range       best_clip")
+for bits, affine in zip([2, 3, 4], needed):
+    thresholds = {"whole": lambda w: float(np.abs(w).max()), "best": lambda w: float(best_clip(w.ravel()[::16], bits))}
+    whole, best = (
+        tinygpt.bits_per_byte(gpt_with_weights(lambda w: symmetric(w, bits, of(w))), windows=windows)
+        for of in thresholds.values()
+    )
+    print(f"{bits:>15}  {affine:>13.3f}  {whole:>14.3f}  {best:>14.3f}")
 
 # %% [markdown]
 # ## What you measured
@@ -817,17 +1097,18 @@ for bits, whole_range in zip([2, 3, 4], needed):
 
 # %%
 size = sum(layer.weight.numel() for layer in model[::2])
-print(f"{'bits':>4}  {'weights':>10}  {'smaller':>7}  {'accuracy':>8}")
-print(f"{'fp32':>4}  {size * 4 / 1000:>7.1f} kB  {'1.0x':>7}  {models.accuracy(model):>8.1%}")
+print(f"{'bits':>4}  {'weights':>10}  {'smaller':>7}  {'accuracy, mean of three':>23}")
+print(f"{'fp32':>4}  {size * 4 / 1000:>7.1f} kB  {'1.0x':>7}  {unquantized_accuracy:>23.1%}")
 for bits, share in zip(all_bits, fitted):
-    print(f"{bits:>4}  {size * bits / 8 / 1000:>7.1f} kB  {32 / bits:>6.1f}x  {share:>8.1%}")
+    print(f"{bits:>4}  {size * bits / 8 / 1000:>7.1f} kB  {32 / bits:>6.1f}x  {share:>23.1%}")
 
 # %% [markdown]
 # - The step is the range divided by the number of steps. Whoever sets the range sets the error.
-# - Affine fits the range where it is. Symmetric saves the zero-point and pays with codes that are never used.
-# - The zero-point is an integer code, so that zero stays exactly zero.
-# - A bit is worth about six decibels, whatever the signal.
-# - With few bits, clip: a large error on few values for a small gain on all the others.
+# - Affine fits the range where it is. Symmetric saves the zero-point, and pays with unused codes where the values lie
+#   more to one side.
+# - The zero-point is an integer code, so that zero stays exactly zero. Rounding it shifts the range by up to half a step.
+# - Where the steps are fine and the range holds the signal, a bit is worth about six decibels, whatever the signal's shape.
+# - With few bits, clip: a large error on a few values for a small gain on all the others.
 #
 # One range for a whole matrix is the crudest choice there is. Chapter 2 gives each row, and then each group of
 # weights, its own.

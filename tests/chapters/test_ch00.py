@@ -1,14 +1,18 @@
 """Chapter 0: its figures follow their controls, the machines are what data sheets say, and the measuring measures."""
 
 import inspect
+import itertools
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
-from conftest import frames
+from conftest import frames, run_cell
+from nbclient import NotebookClient
 
-from course import hardware
+from autograder.authoring import chapters
+from course import check, hardware
 from course.figures import arithmetic
 from course.hardware import DEVICES, Device, Refused
 
@@ -66,6 +70,44 @@ def test_the_learners_roof_is_the_slope_up_to_the_balance_and_level_beyond(answe
     assert reached == pytest.approx([min(312, 2 * each) for each in intensity], rel=1e-9)
 
 
+@pytest.mark.parametrize(("bandwidth", "peak"), [(2000, 312), (5, 0.4), (300, 121)])
+def test_the_learners_roof_has_its_corner_at_the_balance(answers, bandwidth, peak):
+    intensity, reached = arithmetic.roof(answers["decode_latency_ms"], bandwidth, peak)
+    corner = list(intensity).index(1000 * peak / bandwidth)
+    assert reached[corner] == pytest.approx(peak)
+    assert reached[corner - 1] == pytest.approx(bandwidth / 1000 * intensity[corner - 1])
+
+
+def test_a_step_over_the_batch_bends_at_the_crossover_and_fills_its_axes(answers):
+    live = decoding(answers)
+    right = live._artists[0].figure.axes[1]
+    sixteen, chosen = ({round(x, 2): y for x, y in zip(*line.get_data(), strict=True)} for line in right.lines[:2])
+    assert sixteen[1] == 1
+    assert [chosen[1], chosen[38]] == pytest.approx([1 / 4, 1 / 4])
+    assert chosen[39] > 0.254  # the crossover is 312 / 2.039 / 4, 38.3
+    low, high = np.log10(right.get_ylim())
+    assert high - low < 3
+    for frame in ({"bits": 2}, {"bits": 32, "batch": 1024}):
+        for name, value in frame.items():
+            live.controls[name].value = value
+        for device in DEVICES:
+            live.controls["device"].value = device
+            shown = [y for line in right.lines[:2] for y in line.get_data()[1]]
+            assert right.get_ylim()[0] < min(shown) < max(shown) < right.get_ylim()[1]
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.array, torch.tensor], ids=["NumPy's float", "array", "tensor"])
+def test_figures_take_numbers_in_every_form_that_the_checks_take(answers, kind):
+    def turned(name):
+        return lambda *arguments, **named: kind(answers[name](*arguments, **named))
+
+    names = ("model_size_gb", "decode_latency_ms", "crossover_batch")
+    assert decoding(answers, **{name: turned(name) for name in names}).message.value == ""
+    assert arithmetic.memory(turned("model_size_gb"), turned("kv_cache_gb")).message.value == ""
+    arithmetic.roofline({}, {"roof": arithmetic.roof(turned("decode_latency_ms"), 2000, 312)})
+    arithmetic.side_by_side({"fp32": 50.0}, {"fp32": kind(25.0)})
+
+
 def test_measured_and_predicted_times_stand_in_pairs():
     figure = arithmetic.side_by_side({"fp32": 50.0, "int4": 7.0}, {"int4": 3.5, "fp32": 25.0})
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["fp32", "int4"]
@@ -102,25 +144,32 @@ def test_sixteen_bit_weights_count_at_fp32s_peak_where_that_is_higher():
 
 
 @pytest.mark.parametrize("kind", ["fp32", "bf16", "fp16", "int8", "int4"])
-@pytest.mark.parametrize("batch", [1, 5])
-def test_a_decoding_step_multiplies_each_vector_by_each_matrix(kind, batch):
+def test_a_decoding_step_multiplies_each_vector_by_each_matrix(kind):
     try:
-        products = hardware.decoding_step(kind, batch, layers=3, side=128)()
+        steps = hardware.decoding_steps(kind, (1, 5), layers=3, side=128)
     except Refused as reason:
         pytest.skip(str(reason))
-    assert [tuple(product.shape) for product in products] == [(batch, 128)] * 3
-    assert all(torch.equal(product, products[0]) for product in products)
-    assert float(products[0].min()) > 0
+    assert list(steps) == [1, 5]
+    for batch, step in steps.items():
+        products = step()
+        assert [tuple(product.shape) for product in products] == [(batch, 128)] * 3
+        assert all(torch.equal(product, products[0]) for product in products)
+        assert float(products[0].min()) > 0
 
 
-def test_weights_of_fewer_bits_are_stored_in_fewer_bytes():
+def matrices(step):
+    return inspect.getclosurevars(step).nonlocals["matrices"]
+
+
+def test_weights_of_fewer_bits_are_stored_in_fewer_bytes_once_for_all_batches():
     stored = {}
     for kind in ("fp32", "bf16", "fp16", "int8", "int4"):
         try:
-            step = hardware.decoding_step(kind, 1, layers=2, side=128)
+            one, two = hardware.decoding_steps(kind, (1, 2), layers=2, side=128).values()
         except Refused:
             continue
-        stored[kind] = sum(w.nbytes for w in inspect.getclosurevars(step).nonlocals["matrices"])
+        assert matrices(one) is matrices(two)
+        stored[kind] = sum(w.nbytes for w in matrices(one))
     assert stored == {kind: 2 * 128**2 * hardware.BITS[kind] / 8 for kind in stored}
     assert {"fp32", "bf16", "fp16"} <= set(stored)
 
@@ -128,20 +177,119 @@ def test_weights_of_fewer_bits_are_stored_in_fewer_bytes():
 def test_a_product_that_comes_out_wrong_is_refused(monkeypatch):
     monkeypatch.setattr(torch, "_weight_int8pack_mm", lambda x, w, scales: torch.zeros(len(x), len(w)))
     with pytest.raises(Refused, match="int8 weights comes out wrong"):
-        hardware.decoding_step("int8", 1, 1, 128)
+        hardware.decoding_steps("int8", (1,), 1, 128)
 
 
 def test_what_pytorch_lacks_is_refused_in_one_line(monkeypatch):
     monkeypatch.delattr(torch, "_weight_int8pack_mm")
     with pytest.raises(Refused, match="_weight_int8pack_mm") as refused:
-        hardware.decoding_step("int8", 1, 1, 128)
+        hardware.decoding_steps("int8", (1,), 1, 128)
     assert "\n" not in str(refused.value)
 
 
+def test_a_type_whose_product_fails_is_no_type_of_this_machine(small, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("not implemented")
+
+    monkeypatch.setattr(torch, "_int_mm", fails)
+    peaks = hardware.this_machine.__wrapped__().peak_tflops
+    assert "int8" not in peaks
+    assert "fp32" in peaks
+
+
 def test_an_unknown_type_is_named_with_the_choice():
-    for measured in (lambda: hardware.decoding_step("fp64"), lambda: hardware.matmul("fp64", 1, 1, 1)):
+    for measured in (lambda: hardware.decoding_steps("fp64"), lambda: hardware.matmul("fp64", 1, 1, 1)):
         with pytest.raises(ValueError, match=r"kind must be one of fp32, .*, got 'fp64'"):
             measured()
+
+
+# --- What the chapter says
+
+
+def test_what_holds_for_every_exercise_is_said_before_the_first_of_them(text):
+    rules = text.index("## What holds for every exercise")
+    assert rules < text.index("### Exercise 0.1 ")
+    said = text[rules : text.index("## 1. How much must go?")]
+    for words in (
+        *("Three significant digits are enough", "Text that reads as a number counts as that number"),
+        *("8-bit integers and `float16` included", "Leave your inputs as they are", "Return a Python number, a list,"),
+        *(
+            "NaN meets no condition, so the text may ask you to refuse it too",
+            "name either",
+            "What happens with 2.5 of them is not tested",
+        ),
+        *("Ties of rounding** may go either way", "NaN and infinity in data, and infinity as a setting"),
+    ):
+        assert words in said, words
+    assert check.canonical("0.25") == check.canonical(0.25)
+
+
+def test_the_rules_example_wraps_in_integers_and_refuses_nan(text):
+    (source,) = (cell.source for cell in chapters.read(CHAPTER).cells if "def centred" in cell.source)
+    namespace = {"np": np}
+    run_cell(source, namespace)
+    assert (namespace["codes"] - 128).tolist() == [228, 72]
+    assert namespace["centred"](namespace["codes"], 1.0).tolist() == [-28, 72]
+    with pytest.raises(ValueError, match="scale must be above 0, got nan"):
+        namespace["centred"](namespace["codes"], math.nan)
+    assert not math.nan <= 0
+    assert "the first difference wraps around to 228" in text
+
+
+def test_an_unanswered_chapter_runs_to_its_end_and_every_error_names_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    notebook = chapters.read(CHAPTER)
+    for cell in notebook.cells:
+        cell.source = chapters.HIDDEN.sub("", cell.source)
+        cell.source = re.sub(r"^### BEGIN SOLUTION\n[\s\S]*?### END SOLUTION", "", cell.source, flags=re.MULTILINE)
+        cell.source = chapters.SOLUTION.sub("raise NotImplementedError('your code here')", cell.source)
+    client = NotebookClient(notebook, timeout=120, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    errors = {output.ename for output in outputs if output.output_type == "error"}
+    assert errors == {"NotImplementedError"}
+
+
+def test_each_doubling_of_the_ratio_saves_half_of_what_the_last_one_saved(text):
+    left = [14 / ratio for ratio in (1, 2, 4, 8, 16)]
+    saved = [before - after for before, after in itertools.pairwise(left)]
+    assert saved == [7, 3.5, 1.75, 0.875]
+    assert sum(saved[1:]) < 7
+    assert "all the others together save the other half at most" in text
+
+
+def test_what_does_not_shrink_decides_how_much_of_the_ratio_becomes_speed(text):
+    faster = [(14 / 2 + other) / (3.5 / 2 + other) for other in (0, 1, 3)]
+    assert faster == pytest.approx([4, 2.91, 2.11], abs=0.005)
+    assert "The compression ratio is the most that you can win in time" in text
+
+
+def test_more_times_as_fast_than_times_as_few_bits_means_that_fp32_reads_slower(text):
+    """faster / (bits of fp32 / bits) is the ratio of their GB/s, whatever was measured."""
+    for slow_ms, fast_ms, bits in ((50, 4, 4), (50, 10, 4), (50, 70, 16)):
+        gb_s, fp32_gb_s = bits / fast_ms, 32 / slow_ms
+        assert slow_ms / fast_ms / (32 / bits) == pytest.approx(gb_s / fp32_gb_s)
+    assert "there it is fp32 that reads fewer GB/s than the other type does" in text
+
+
+def test_each_step_is_held_against_the_peak_of_the_type_it_is_multiplied_in():
+    cells = [cell.source for cell in chapters.read(CHAPTER).cells]
+    (defines,) = (
+        re.search(r"^step_peak = \{.*?^\}", source, re.S | re.M)[0] for source in cells if "step_peak = {" in source
+    )
+    old_cpu = Device("made up", 8, 20, {"fp32": 0.2, "bf16": 0.4, "fp16": 0.004, "int8": 0.8}, "made up")
+    namespace = {"machine": old_cpu, "step_ms": dict.fromkeys(["fp32", "bf16", "fp16", "int8", "int4"], 1.0)}
+    run_cell(defines, namespace)
+    assert namespace["step_peak"] == {"fp32": 0.2, "bf16": 0.4, "fp16": 0.004, "int8": 0.4, "int4": 0.4}
+
+
+def test_chapters_texts_quarrel_with_no_text_that_the_learner_has_not_read(text):
+    assert not re.search(r"[Yy]ou may read|Read data sheets with care|It is not:", text)
+
+
+def test_the_context_of_4096_is_llama_2s(text):
+    assert "Llama 2 7B reads 4096 tokens (Touvron et al., 2023b)" in text
+    assert "arXiv:2307.09288" in text
 
 
 def test_erratum_1_the_crossover_of_an_a100_is_156_and_39_with_int4(answers, text):
@@ -153,8 +301,8 @@ def test_erratum_1_the_crossover_of_an_a100_is_156_and_39_with_int4(answers, tex
     for bits, batch in ((16, 156), (4, 39)):
         assert math.isclose(step(7e9, bits, 2000, 312, batch), step(7e9, bits, 2000, 312, 1))
         assert step(7e9, bits, 2000, 312, batch + 1) > 1.001 * step(7e9, bits, 2000, 312, 1)
-    assert "You may read that from batch 64 on, FP16 decoding on an A100 is compute-bound. It is not" in text
-    assert "crossover is at batch 156. With INT4 weights it is at 39" in text
+    assert "an A100's crossover is at batch 156. With INT4 weights it is at 39" in text
+    assert "the same batch of 64 waits for memory in FP16 and for arithmetic in INT4" in text
 
 
 def test_erratum_7_the_a100s_312_are_dense_fp16_and_an_h100_has_3_2_times_as_many(text):
@@ -162,8 +310,8 @@ def test_erratum_7_the_a100s_312_are_dense_fp16_and_an_h100_has_3_2_times_as_man
     assert (a100["fp16"], a100["bf16"], a100["tf32"], a100["fp32"]) == (312, 312, 156, 19.5)
     assert (h100["bf16"], h100["tf32"], h100["fp8"], h100["int8"]) == (989, 495, 1979, 1979)
     assert h100["bf16"] / a100["bf16"] == pytest.approx(3.2, abs=0.05)
-    assert "TF32 reaches 156 there and plain FP32 19.5" in text
-    assert "Dense against dense, an H100 (SXM) has 989 TFLOPS, 3.2 times as many." in text
+    assert "TF32 reaches 156 there, and plain FP32 19.5" in text
+    assert "Compare dense with dense: an H100 (SXM) has 989 TFLOPS in BF16, 3.2 times as many as an A100." in text
 
 
 def test_a_7b_model_in_int4_with_4k_of_context_just_fits_6_gb_and_a_second_sequence_does_not(answers, text):

@@ -1,5 +1,8 @@
 """Chapter 3: its figures, its claims, and its probes across the border of the two kernels."""
 
+import ast
+import re
+
 import ipywidgets as widgets
 import nbformat
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 import torch
 from conftest import frames
 
-from autograder.authoring import bank
+from autograder.authoring import bank, chapters
 from autograder.grading.execute import TwoKernels
 from course import models
 from course.figures import qat
@@ -91,6 +94,81 @@ def test_a_growing_pull_gathers_weights_and_training_alone_does_not(solution):
         inside = weight.detach()[weight.detach().abs() < 2.4] / 0.8
         distance = (inside - inside.round()).abs().mean()
         assert distance < 0.1 if strength else distance > 0.2
+
+
+def test_the_gradient_of_the_scale_is_the_slope_of_the_printed_formula(solution):
+    """s (c + delta) with c = clip(x / s) and delta held fixed: clipped first, no slope delta beyond the ends."""
+
+    def formula(x, s, at, qmin=-2, qmax=1):
+        held = np.round(np.clip(x / at, qmin, qmax)) - np.clip(x / at, qmin, qmax)
+        return s * (np.clip(x / s, qmin, qmax) + held)
+
+    scale, h = 0.5, 1e-7
+    for x in (0.3, -0.8, 0.49, 0.51, 0.6, 0.74, 0.76, -1.01, -1.2, -1.3, -9.0):
+        slope = (formula(x, scale + h, scale) - formula(x, scale - h, scale)) / (2 * h)
+        assert solution["lsq_scale_gradient"](x, scale, -2, 1, 1.0) == pytest.approx(slope, abs=1e-5)
+    assert solution["lsq_scale_gradient"]([0.5, -1.0], scale, -2, 1, [1.0, 0.0]) == 1
+    assert solution["lsq_scale_gradient"]([0.5, -1.0], scale, -2, 1, [0.0, 1.0]) == -2
+
+
+def test_the_examples_of_the_scales_gradient_tell_clipping_from_none(exercises_of, solution):
+    example = re.search(r"`lsq_scale_gradient\((.*?)\)` is \$(-?[\d.]+)\$", exercises_of(CHAPTER)["L3.8"].text)
+    x, scale, qmin, qmax, grad = ast.literal_eval(f"({example[1]})")
+    steps = np.array(x) / scale
+    assert solution["lsq_scale_gradient"](x, scale, qmin, qmax, grad) == pytest.approx(float(example[2]))
+    assert abs(np.dot(grad, np.round(steps) - steps) - float(example[2])) > 1
+
+
+def test_the_three_windows_are_those_of_the_table(solution):
+    def of_fake_quantize(x):
+        x = torch.tensor(x, requires_grad=True)
+        solution["FakeQuantize"].apply(x, 1.0, 0, -1, 1).sum().backward()
+        return x.grad
+
+    figure = qat.three_windows(solution["ste_gradient"], of_fake_quantize, solution["lsq_scale_gradient"])
+    x = figure.axes[0].lines[-1].get_xdata()
+    weight, wider, scale = (axes.lines[-1].get_ydata() for axes in figure.axes)
+    assert np.array_equal(weight, np.abs(x) <= 1)
+    away = np.abs(np.abs(x) - 1.5) > 1e-6  # ties may go either way
+    assert np.array_equal(wider[away], (np.abs(x) < 1.5)[away])
+    assert np.array_equal(np.abs(scale) > 0.6, np.abs(x) >= 1)
+
+
+def test_a_weight_that_adds_its_mask_is_seen_in_the_window(solution):
+    figure = qat.three_windows(lambda g, x, lo, hi: g + 1, lambda x: x * 0, lambda *_: 0.0)
+    assert figure.axes[0].get_ylim()[1] > 2
+
+
+def test_training_moves_the_levels_and_neither_weights_nor_levels_do_it_alone(solution):
+    def scales(model):
+        return [layer.weight.detach().abs().max().item() for layer in model[::2]]
+
+    def on_levels(model, levels):
+        rounded = models.mlp()
+        rounded.load_state_dict(model.state_dict())
+        with torch.no_grad():
+            for layer, scale in zip(rounded[::2], levels, strict=True):
+                layer.weight.copy_(solution["FakeQuantize"].apply(layer.weight, scale, 0, -1, 1))
+        return models.accuracy(rounded)
+
+    latent = models.trained_mlp()
+    before = scales(latent)
+    layers = (solution["QuantLinear"](m, 2) if isinstance(m, torch.nn.Linear) else m for m in latent)
+    trained = models.accuracy(models.train(torch.nn.Sequential(*layers), epochs=15, lr=1e-3))
+    after = scales(latent)
+    assert all(new > old for old, new in zip(before, after, strict=True))
+    assert on_levels(latent, after) == pytest.approx(trained)
+    assert on_levels(latent, before) < trained - 0.1
+    assert on_levels(models.trained_mlp(), after) < 0.5
+
+
+def test_the_text_says_where_the_window_comes_from_and_that_levels_move():
+    text = " ".join(cell.source for cell in chapters.read(CHAPTER).cells if cell.cell_type == "markdown")
+    text = " ".join(text.split())
+    assert "the gradient passes unchanged everywhere, as if the rounding were not there (Bengio et al. 2013)" in text
+    assert "slope 0 where $x$ is clipped (Courbariaux et al. 2016)" in text
+    assert "arXiv:1602.02830" in text
+    assert "did not find better levels" not in text
 
 
 def test_the_scales_gradient_is_pytorchs_away_from_the_outer_half_steps(solution):

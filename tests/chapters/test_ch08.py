@@ -2,20 +2,21 @@
 
 import math
 import re
+from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
-from conftest import frames
+from conftest import frames, points
+from torch import nn
 from torch.nn import functional
 
 from autograder.authoring import chapters
-from course import benchmark, hardware, models, tinygpt
+from course import benchmark, hardware, models, timing, tinygpt
 from course.benchmark import PACKED, PRODUCTS, YOURS, Row
 from course.data import digits
 from course.devices import DEVICES, Device
 from course.figures import mixed_precision
-from course.hardware import Refused
 
 CHAPTER = "ch08_mixed_precision"
 SMALL = [(32, 64, 48)]
@@ -26,8 +27,9 @@ MEASURED = Device(
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """One copy of each matrix, and a machine that need not be measured."""
+    """One copy of each matrix, short rounds, and a machine that need not be measured."""
     monkeypatch.setattr(benchmark, "_COPIED_BYTES", 0)
+    monkeypatch.setattr(timing, "GRADING", True)
     monkeypatch.setattr(hardware, "this_machine", lambda: MEASURED)
 
 
@@ -101,8 +103,20 @@ def test_the_loss_scale_moves_the_gradients_and_loses_what_pytorch_loses(answers
                     live.controls[control].value = value
                 cast = (torch.from_numpy(values).double() * 2.0**log2_scale).to(dtype)
                 lost = 100 * (cast.double() == 0).double().mean().item()
-                assert f"{lost:.2f} % lost to underflow" in live.caption.value
+                assert f"{lost:.2f} % lost to underflow, {int(cast.isinf().sum()):,} overflow" in live.caption.value
     assert live.alt
+
+
+def test_the_line_stands_where_the_largest_gradient_overflows(answers):
+    gradients = {"some": np.float32([1e-6, -3e-4, 2e-5])}
+    live = mixed_precision.loss_scale(answers["format_limits"], gradients)
+    begins = math.log2(65520 / 3e-4)  # half a gap above 65504, the largest number
+    for log2_scale, overflow in ((math.floor(begins), 0), (math.ceil(begins), 1)):
+        live.controls["log2_scale"].value = log2_scale
+        assert f"{overflow} overflow" in live.caption.value
+    right = live._artists[0].figure.axes[1]
+    (line,) = (line for line in right.lines if line.get_label() == "overflow begins")
+    assert line.get_xdata()[0] == pytest.approx(begins)
 
 
 def test_a_wrong_or_missing_answer_is_seen(answers):
@@ -143,7 +157,7 @@ def test_on_a_cpu_every_product_is_a_row_with_its_time_and_error_or_the_reason(a
     assert rows["fp32"].error < 1e-6 < rows["fp16"].error < rows["bf16"].error < 0.01
     assert 0.002 < rows[YOURS].error < 0.02
     table = benchmark.table(list(rows.values()), answers["tflops"], MEASURED, {rows["fp32"]: 0.5})
-    assert len(table.splitlines()) == 1 + len(PRODUCTS)
+    assert len([line for line in table.splitlines() if "Measure again" not in line]) == 1 + len(PRODUCTS)
     assert re.search(r"32 x 64 x 48  fp32 .* 500\.000$", table, re.MULTILINE)
     assert re.search(r"32 x 64 x 48  tf32 +TF32 is a mode", table)
 
@@ -155,8 +169,57 @@ def test_the_packed_kernel_is_measured_without_a_warning(answers):
     assert 0.002 < row.error < 0.05
 
 
+def test_each_row_has_a_spread_and_a_wide_one_is_to_be_measured_again(answers):
+    assert all(row.spread >= 0 for row in rows_of(answers).values() if not row.refused)
+    rows = [
+        Row("fp32", (8, 8, 8), 0.5, 0.0, spread=0.01),
+        Row("int8", (8, 8, 8), 0.5, 0.0, spread=0.31),
+        Row("int8", (16, 8, 8), 0.5, 0.0, spread=0.02),
+        Row("fp8", (8, 8, 8), refused="no"),
+    ]
+    lines = benchmark.table(rows, answers["tflops"], MEASURED, {}).splitlines()
+    assert re.search(r"8 x 8 x 8  int8 +500\.000 +31% ", lines[2])
+    assert lines[-1] == "Measure again: the times of int8 spread by more than 20%. Is the machine busy?"
+    assert "Measure" not in benchmark.table(rows[:1], answers["tflops"], MEASURED, {})
+
+
+def test_medians_closer_than_their_spreads_are_about_as_fast():
+    shape = (8, 8, 8)
+    rows = [Row("fp32", shape, 1.0, spread=0.1), Row("fp16", shape, 1.15, spread=0.1)]
+    assert benchmark.explained(rows)[0].startswith("fp16: about as fast as fp32. ")
+    rows[1] = Row("fp16", shape, 1.3, spread=0.1)
+    assert benchmark.explained(rows)[0].startswith("fp16: 1/1.3 as fast as fp32. ")
+
+
+def test_all_types_of_a_size_take_turns_and_quick_ones_get_more_rounds(answers, monkeypatch):
+    asked = []
+
+    def timings(works, rounds=7, seconds=0.2):
+        asked.append((set(works), rounds))
+        return {name: timing.Timing(1.0 if name == "fp8" else 0.001, 0.0) for name in works}
+
+    monkeypatch.setattr(benchmark.timing, "timings", timings)
+    rows = rows_of(answers)
+    taken = {name for name, row in rows.items() if not row.refused}
+    assert asked == [(taken, 3), (taken - {"fp8"}, 7)]
+
+
+def test_a_learners_function_that_fails_later_is_a_row_that_says_why(answers):
+    calls = []
+
+    def tired(a, b):
+        calls.append(1)
+        if len(calls) > 3:
+            raise RuntimeError("no more")
+        return a @ b
+
+    rows = rows_of(answers, int8_matmul=tired)
+    assert rows[YOURS].refused == "RuntimeError: no more"
+    assert rows["int8"].seconds > 0
+
+
 def test_matrices_are_taken_in_turn(answers, monkeypatch):
-    monkeypatch.setattr(benchmark, "_COPIED_BYTES", 20 * (32 + 48) * 64)
+    monkeypatch.setattr(benchmark, "_COPIED_BYTES", 20 * 4 * (32 + 48) * 64)
     seen = set()
 
     def watched(a, b):
@@ -319,34 +382,8 @@ def test_on_a_gpu_the_sizes_are_larger_and_one_is_too_thin_for_int8(gpu):
     assert {16, 32} <= {m for m, _, _ in benchmark.shapes()}
 
 
-# --- The clock
-
-
-def test_work_is_timed_by_pytorchs_timer_on_all_threads_after_a_first_call(monkeypatch):
-    made, calls = [], []
-
-    class Clock:
-        def __init__(self, statement, globals, num_threads):
-            made.append((statement, num_threads))
-            self.work = globals["work"]
-
-        def blocked_autorange(self, min_run_time):
-            assert calls == [1]
-            self.work()
-            return type("Measurement", (), {"median": 0.25})
-
-    monkeypatch.setattr(hardware, "Timer", Clock)
-    assert hardware.seconds(lambda: calls.append(1)) == 0.25
-    assert made == [("work()", torch.get_num_threads())]
-    assert calls == [1, 1]
-
-
-def test_what_raises_is_refused_in_one_line_also_without_a_message():
-    def fails():
-        raise RuntimeError("out of memory\nmore lines")
-
-    with pytest.raises(Refused, match=r"^out of memory$"):
-        hardware.seconds(fails)
+def test_what_is_refused_is_said_in_one_line_also_without_a_message():
+    assert str(hardware.refused(RuntimeError("out of memory\nmore lines"))) == "out of memory"
     assert str(hardware.refused(RuntimeError())) == "RuntimeError"
 
 
@@ -360,8 +397,7 @@ def test_erratum_7_peaks_are_dense_and_an_h100_has_3_2_times_an_a100s(text):
     assert h100["bf16"] / a100["fp16"] == pytest.approx(3.2, abs=0.05)
     assert (
         "The A100's 312 TFLOPS are dense FP16 or BF16 on tensor cores; 156 is TF32, and plain FP32 is 19.5. An "
-        "H100 (SXM, dense) has 989 in BF16, 495 in TF32 and 1979 in FP8 and INT8: about 3.2 times the A100's "
-        "FP16, not twice."
+        "H100 (SXM, dense) has 989 in BF16, which is about 3.2 times as much, 495 in TF32, and 1979 in FP8 and INT8."
     ) in text
 
 
@@ -409,6 +445,10 @@ def test_gradients_underflow_and_a_scale_brings_them_back(answers):
     assert not math.isfinite(error["fp16", 24])
     assert error["bf16", -8] == pytest.approx(error["bf16", 24], rel=0.05)
     assert error["bf16", 8] > 3 * error["fp16", 8]
+    # The figure's line, which is drawn from FP32's gradients, says where the gradients in FP16 overflow.
+    begins = math.floor(math.log2(65504 / exact.abs().max()))
+    assert gradient(2.0 ** (begins - 2), torch.float16).isfinite().all()
+    assert not gradient(2.0 ** (begins + 2), torch.float16).isfinite().all()
 
 
 def test_a_loss_scaler_trains_where_an_unchecked_scale_ends_in_nan(answers):
@@ -442,6 +482,28 @@ def test_a_loss_scaler_trains_where_an_unchecked_scale_ends_in_nan(answers):
     assert False in taken[30:], "the scale grows until it overflows again"
 
 
+def test_on_the_digits_what_underflows_without_a_scale_does_not_matter():
+    torch.manual_seed(0)
+    model = models.mlp()
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    x, y = digits().x_train, digits().y_train
+
+    def gradient(batch, half):
+        with torch.autocast("cpu", torch.float16, enabled=half):
+            logits = model(x[batch])
+        logits.retain_grad()
+        optimizer.zero_grad()
+        functional.cross_entropy(logits.float(), y[batch]).backward()
+        return logits.grad, torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+
+    for step in range(150):
+        gradient(torch.randint(len(x), (64,), generator=torch.Generator().manual_seed(step)), False)
+        optimizer.step()
+    (_, exact), (travelling, own) = (gradient(torch.arange(64), half) for half in (False, True))
+    assert (travelling == 0).float().mean() > 0.02
+    assert (own - exact).norm() / exact.norm() < 0.02
+
+
 def test_an_outlier_column_spoils_int8_and_an_outlier_row_does_not(answers):
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(64, 256, generator=generator), torch.randn(256, 64, generator=generator)
@@ -462,9 +524,78 @@ def test_with_adam_mixed_precision_holds_as_many_bytes_for_weights_as_fp32(answe
     assert count("adam", False) == count("adam", True) == 16
 
 
-def test_autocast_keeps_fewer_bytes_but_more_than_half():
-    (cell,) = (cell.source for cell in chapters.read(CHAPTER).cells if "def kept_bytes" in cell.source)
-    chapter = {"torch": torch, "tinygpt": tinygpt, "GRADING": False}
-    exec(cell, chapter)
+def cell_of(marker):
+    (source,) = (cell.source for cell in chapters.read(CHAPTER).cells if marker in cell.source)
+    return source
+
+
+def test_fp16_throughout_keeps_half_and_autocast_about_two_thirds(text):
+    chapter = {"torch": torch, "nn": nn, "tinygpt": tinygpt, "deepcopy": deepcopy, "GRADING": False}
+    exec(cell_of("def kept_tensors"), chapter)
     kept = chapter["activations"]
-    assert 0.5 < kept["FP16 autocast"] / kept["FP32"] < 0.8
+    assert kept["FP16 throughout"] / kept["FP32"] == pytest.approx(0.5, abs=0.01)
+    assert kept["FP16 autocast"] / kept["FP32"] == pytest.approx(2 / 3, abs=0.05)
+    assert "Autocast keeps about two thirds." in text
+    # What is beyond half: FP32 tensors, copies of the weights, and two more casts of each block's input to q, k and v.
+    cast = 2 * 4 * len(chapter["windows"]) * 128 * 128 * 2 / 1e6
+    beyond = kept["FP16 autocast"] - kept["FP32"] / 2
+    assert beyond == pytest.approx(chapter["in_fp32"] / 2 + chapter["copies"] + cast, rel=0.02)
+
+
+def test_on_a_cpu_autocast_runs_norms_and_softmax_in_the_type_of_their_input():
+    x = torch.randn(4, 8)
+    with torch.autocast("cpu", torch.float16):
+        for given in (x, x.half()):
+            assert functional.layer_norm(given, (8,)).dtype == given.dtype
+            assert given.softmax(-1).dtype == given.dtype
+        assert (x @ x.t()).dtype == torch.float16
+        assert functional.cross_entropy(x.half(), torch.tensor([0, 1, 2, 3])).dtype == torch.float32
+
+
+def test_half_the_bits_are_twice_the_speed_unless_they_are_cast_first(capsys):
+    exec(cell_of("def memory_ms"), {"DEVICES": DEVICES})
+    rows = [[float(number) for number in line.split()] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[3] for row in rows] == [2.0] * len(rows)
+    assert rows[0][-1] == pytest.approx(0.5, abs=0.01)
+    assert rows[-1][-1] == pytest.approx(1.63, abs=0.01)
+
+
+def test_of_the_8_bit_types_int8_fits_the_weights_best_and_suffers_from_an_outlier(capsys):
+    chapter = {"torch": torch, "tinygpt": tinygpt, "deepcopy": deepcopy, "GRADING": False, "gpt": tinygpt.tiny_gpt()}
+    exec(cell_of("eight_bits = "), chapter)
+    rows = {line[:8].strip(): line[8:].split() for line in capsys.readouterr().out.splitlines()[1:]}
+    (fp32, *rest) = (float(row[1]) for row in rows.values())
+    assert [fp32, *rest] == sorted([fp32, *rest])
+    errors, beside = ([float(row[i].rstrip("%")) for name, row in rows.items() if name != "FP32"] for i in (0, 2))
+    assert errors == sorted(errors)
+    assert beside[0] > 90
+    assert beside[1:] == pytest.approx(errors[1:], abs=0.2)
+
+
+def test_autocast_holds_the_parameters_as_fp32_training_does(answers):
+    drawn = []
+    chapter = {
+        "gpt": tinygpt.tiny_gpt(),
+        "windows": [0] * 16,
+        "training_bytes_per_param": lambda optimizer, mixed: {False: 16, True: 100}[mixed],
+        "activations": {"FP32": 74.0, "FP16 autocast": 48.0, "FP16 throughout": 37.0},
+        "draw": type("Draw", (), {"memory": staticmethod(drawn.append)}),
+    }
+    exec(cell_of("training_parts = {}"), chapter)
+    (parts,) = drawn
+    assert parts["FP16 autocast"]["weights, gradients, averages"] == parts["FP32"]["weights, gradients, averages"]
+    assert list(parts["FP16 autocast"].values())[1] == 48.0
+
+
+def test_zeros_without_a_guard_become_nan_which_a_cpu_may_turn_into_any_code(exercises_of):
+    """The hidden test fails on them although this CPU makes zeros of them."""
+    unguarded = """
+def int8_matmul(a, b):
+    if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0]:
+        raise ValueError("a and b")
+    s, t = a.abs().amax(1, keepdim=True) / 127, b.abs().amax(0, keepdim=True) / 127
+    return torch._int_mm((a / s).round().to(torch.int8), (b / t).round().to(torch.int8)).float() * s * t
+"""
+    earned, message = points(exercises_of(CHAPTER)["L8.9"], unguarded)
+    assert earned == 0
+    assert "a NaN was turned into a code" in message

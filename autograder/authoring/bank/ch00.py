@@ -272,7 +272,7 @@ def model_size_gb(params, bits_per_param):
     return params * bits_per_param / 8 / 1e9
 
 
-# %% exercise="0.6" wrong="nine decimals of a GB"
+# %% exercise="0.6" wrong="eight decimals of a GB"
 
 
 def model_size_gb(params, bits_per_param):
@@ -280,7 +280,7 @@ def model_size_gb(params, bits_per_param):
         raise ValueError("params must not be negative")
     if bits_per_param < 1:
         raise ValueError("bits_per_param must be at least 1")
-    return round(params * bits_per_param / 8 / 1e9, 9)
+    return round(params * bits_per_param / 8 / 1e9, 8)
 
 
 # %% exercise="0.6" wrong="at most 64 bits"
@@ -370,9 +370,9 @@ ex_0_7_line = 3
 
 
 def compression_ratio(original_gb, compressed_gb):
-    if original_gb <= 0:
+    if not original_gb > 0:
         raise ValueError("original_gb must be above 0")
-    if compressed_gb <= 0:
+    if not compressed_gb > 0:
         raise ValueError("compressed_gb must be above 0")
     return original_gb / compressed_gb
 
@@ -382,9 +382,9 @@ ex_0_7_line = 1
 
 
 def compression_ratio(original_gb, compressed_gb):
-    if original_gb <= 0:
+    if not original_gb > 0:
         raise ValueError("original_gb must be above 0")
-    if compressed_gb <= 0:
+    if not compressed_gb > 0:
         raise ValueError("compressed_gb must be above 0")
     return original_gb / compressed_gb
 
@@ -394,9 +394,9 @@ ex_0_7_line = 2
 
 
 def compression_ratio(original_gb, compressed_gb):
-    if original_gb <= 0:
+    if not original_gb > 0:
         raise ValueError("original_gb must be above 0")
-    if compressed_gb <= 0:
+    if not compressed_gb > 0:
         raise ValueError("compressed_gb must be above 0")
     return compressed_gb / original_gb
 
@@ -406,9 +406,9 @@ ex_0_7_line = 2
 
 
 def compression_ratio(original_gb, compressed_gb):
-    if original_gb <= 0:
+    if not original_gb > 0:
         raise ValueError("original_gb must be above 0")
-    if compressed_gb <= 0:
+    if not compressed_gb > 0:
         raise ValueError("compressed_gb must be above 0")
     return 1 - compressed_gb / original_gb
 
@@ -418,9 +418,9 @@ ex_0_7_line = 2
 
 
 def compression_ratio(original_gb, compressed_gb):
-    if original_gb <= 0:
+    if not original_gb > 0:
         raise ValueError("original_gb must be above 0")
-    if compressed_gb <= 0:
+    if not compressed_gb > 0:
         raise ValueError("compressed_gb must be above 0")
     return original_gb - compressed_gb
 
@@ -430,9 +430,9 @@ ex_0_7_line = 2
 
 
 def compression_ratio(original_gb, compressed_gb):
-    if original_gb <= 0:
+    if not original_gb > 0:
         raise ValueError("original_gb must be above 0")
-    if compressed_gb <= 0:
+    if not compressed_gb > 0:
         raise ValueError("compressed_gb must be above 0")
     return max(original_gb, compressed_gb) / min(original_gb, compressed_gb)
 
@@ -442,9 +442,9 @@ ex_0_7_line = 2
 
 
 def compression_ratio(original_gb, compressed_gb):
-    if original_gb <= 0:
+    if not original_gb > 0:
         raise ValueError("original_gb must be above 0")
-    if compressed_gb <= 0:
+    if not compressed_gb > 0:
         raise ValueError("compressed_gb must be above 0")
     return round(original_gb / compressed_gb)
 
@@ -454,9 +454,9 @@ ex_0_7_line = 2
 
 
 def compression_ratio(original_gb, compressed_gb):
-    if original_gb <= 0:
+    if not original_gb > 0:
         raise ValueError("original_gb must be above 0")
-    if compressed_gb <= 0:
+    if not compressed_gb > 0:
         raise ValueError("compressed_gb must be above 0")
     return original_gb // compressed_gb
 
@@ -474,9 +474,9 @@ ex_0_7_line = 2
 
 
 def compression_ratio(original_gb, compressed_gb):
-    if original_gb <= 0:
+    if not original_gb > 0:
         raise ValueError("original_gb")
-    if compressed_gb <= 0:
+    if not compressed_gb > 0:
         return float("inf")
     return original_gb / compressed_gb
 

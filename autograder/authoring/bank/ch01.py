@@ -197,7 +197,7 @@ def quantize_dequantize(x, bits, lo, hi):
     return levels[np.argmin(np.abs(np.expand_dims(x, -1) - levels), axis=-1)]
 
 
-# %% exercise="1.5" wrong="2**bits steps"
+# %% exercise="1.5" wrong="2**bits steps" likely=true
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
         raise ValueError("bits")
@@ -207,7 +207,7 @@ def quantize_dequantize(x, bits, lo, hi):
     return np.clip(np.round((np.asarray(x) - lo) / scale), 0, 2**bits - 1) * scale + lo
 
 
-# %% exercise="1.5" wrong="cuts off instead of rounding"
+# %% exercise="1.5" wrong="cuts off instead of rounding" likely=true
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
         raise ValueError("bits")
@@ -217,7 +217,7 @@ def quantize_dequantize(x, bits, lo, hi):
     return np.clip(np.floor((np.asarray(x) - lo) / scale), 0, 2**bits - 1) * scale + lo
 
 
-# %% exercise="1.5" wrong="does not clamp"
+# %% exercise="1.5" wrong="does not clamp" likely=true
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
         raise ValueError("bits")
@@ -227,7 +227,7 @@ def quantize_dequantize(x, bits, lo, hi):
     return np.round((np.asarray(x) - lo) / scale) * scale + lo
 
 
-# %% exercise="1.5" wrong="forgets to add lo back"
+# %% exercise="1.5" wrong="forgets to add lo back" likely=true
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
         raise ValueError("bits")
@@ -247,7 +247,7 @@ def quantize_dequantize(x, bits, lo, hi):
     return np.clip(np.round((np.asarray(x) - lo) / scale), 0, 255) * scale + lo
 
 
-# %% exercise="1.5" wrong="writes into its input"
+# %% exercise="1.5" wrong="writes into its input" likely=true
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
         raise ValueError("bits")
@@ -272,7 +272,7 @@ def quantize_dequantize(x, bits, lo, hi):
     return out
 
 
-# %% exercise="1.5" wrong="returns the codes"
+# %% exercise="1.5" wrong="returns the codes" likely=true
 def quantize_dequantize(x, bits, lo, hi):
     if bits < 1:
         raise ValueError("bits")
@@ -293,7 +293,7 @@ def quantize_dequantize(x, bits, lo, hi):
     return np.round((x - lo) / scale) * scale + lo
 
 
-# %% exercise="1.5" wrong="accepts nonsense"
+# %% exercise="1.5" wrong="accepts nonsense" likely=true
 def quantize_dequantize(x, bits, lo, hi):
     scale = (hi - lo) / (2**bits - 1)
     return np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
@@ -370,18 +370,6 @@ def quantize_dequantize(x, bits, lo, hi):
         raise ValueError("lo")
     scale = (hi - lo) / (2**bits - 1) + 1e-8
     return np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
-
-
-# %% exercise="1.5" wrong="reads an array in its memory's order"
-def quantize_dequantize(x, bits, lo, hi):
-    if bits < 1:
-        raise ValueError("bits")
-    if lo >= hi:
-        raise ValueError("lo")
-    x = np.asarray(x, dtype=float)
-    scale = (hi - lo) / (2**bits - 1)
-    flat = [round((min(max(value, lo), hi) - lo) / scale) * scale + lo for value in x.ravel(order="K").tolist()]
-    return np.array(flat).reshape(x.shape)
 
 
 # %% exercise="1.5" wrong="writes into its input where that is no float64"
@@ -492,7 +480,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     return (q - zero_point) * scale
 
 
-# %% exercise="1.6" wrong="repairs only the clamp"
+# %% exercise="1.6" wrong="repairs only the clamp" likely=true
 ex_1_6_line = 4
 
 
@@ -505,7 +493,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     return q * scale + zero_point
 
 
-# %% exercise="1.6" wrong="repairs only the way back"
+# %% exercise="1.6" wrong="repairs only the way back" likely=true
 ex_1_6_line = 4
 
 
@@ -518,7 +506,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     return (q - zero_point) * scale
 
 
-# %% exercise="1.6" wrong="clamps at -128..127 whatever qmin and qmax"
+# %% exercise="1.6" wrong="clamps at -128..127 whatever qmin and qmax" likely=true
 ex_1_6_line = 4
 
 
@@ -531,7 +519,7 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     return (q - zero_point) * scale
 
 
-# %% exercise="1.6" wrong="clamps before adding the zero-point"
+# %% exercise="1.6" wrong="clamps before adding the zero-point" likely=true
 ex_1_6_line = 4
 
 
@@ -646,20 +634,6 @@ def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
     return (q - zero_point) * scale
 
 
-# %% exercise="1.6" wrong="reads an array in its memory's order"
-ex_1_6_line = 4
-
-
-def affine_roundtrip(x, scale, zero_point, qmin=-128, qmax=127):
-    if scale <= 0:
-        raise ValueError("scale")
-    if qmin >= qmax:
-        raise ValueError("qmin")
-    x = np.asarray(x, dtype=float)
-    q = np.clip(np.round(x.ravel(order="K") / scale) + zero_point, qmin, qmax)
-    return ((q - zero_point) * scale).reshape(x.shape)
-
-
 # %% exercise="1.6" wrong="returns small integers in their own type"
 ex_1_6_line = 4
 
@@ -702,7 +676,7 @@ def affine_params(lo, hi, bits):
     return np.float64(scale), np.int64(np.clip(0 - np.rint(lo / scale), 0, qmax))
 
 
-# %% exercise="L1.7" wrong="does not widen the range to hold 0"
+# %% exercise="L1.7" wrong="does not widen the range to hold 0" likely=true
 def affine_params(lo, hi, bits):
     if bits < 1:
         raise ValueError("bits")
@@ -722,7 +696,7 @@ def affine_params(lo, hi, bits):
     return (hi - lo) / (2**bits - 1), lo
 
 
-# %% exercise="L1.7" wrong="zero-point is not rounded"
+# %% exercise="L1.7" wrong="zero-point is not rounded" likely=true
 def affine_params(lo, hi, bits):
     if bits < 1:
         raise ValueError("bits")
@@ -733,7 +707,7 @@ def affine_params(lo, hi, bits):
     return scale, -lo / scale
 
 
-# %% exercise="L1.7" wrong="2**bits steps"
+# %% exercise="L1.7" wrong="2**bits steps" likely=true
 def affine_params(lo, hi, bits):
     if bits < 1:
         raise ValueError("bits")
@@ -744,7 +718,7 @@ def affine_params(lo, hi, bits):
     return scale, round(-lo / scale)
 
 
-# %% exercise="L1.7" wrong="sign of the zero-point"
+# %% exercise="L1.7" wrong="sign of the zero-point" likely=true
 def affine_params(lo, hi, bits):
     if bits < 1:
         raise ValueError("bits")
@@ -898,7 +872,7 @@ def sqnr_db(x, x_hat):
     return 20 * torch.log10(x.norm() / (x - x_hat).norm())
 
 
-# %% exercise="L1.8" wrong="20 log10 of a ratio of squares"
+# %% exercise="L1.8" wrong="20 log10 of a ratio of squares" likely=true
 def sqnr_db(x, x_hat):
     x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
     if x.shape != x_hat.shape:
@@ -942,7 +916,7 @@ def sqnr_db(x, x_hat):
     return 20 * np.log10(np.sum(np.abs(x)) / noise) if noise else np.inf
 
 
-# %% exercise="L1.8" wrong="sums over the first axis only"
+# %% exercise="L1.8" wrong="sums over the first axis only" likely=true
 def sqnr_db(x, x_hat):
     x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
     if x.shape != x_hat.shape:
@@ -951,14 +925,14 @@ def sqnr_db(x, x_hat):
     return 10 * np.log10(np.sum(x**2, axis=0) / noise) if np.any(noise) else np.inf
 
 
-# %% exercise="L1.8" wrong="lets shapes broadcast"
+# %% exercise="L1.8" wrong="lets shapes broadcast" likely=true
 def sqnr_db(x, x_hat):
     x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
     noise = np.sum((x - x_hat) ** 2)
     return 10 * np.log10(np.sum(x**2) / noise) if noise else np.inf
 
 
-# %% exercise="L1.8" wrong="fails on equal arrays"
+# %% exercise="L1.8" wrong="fails on equal arrays" likely=true
 def sqnr_db(x, x_hat):
     if np.shape(x) != np.shape(x_hat):
         raise ValueError("x_hat")
@@ -974,6 +948,14 @@ def sqnr_db(x, x_hat):
     error = (a - b).ravel()
     noise, signal = error @ error, a.ravel() @ a.ravel()
     return float("inf") if noise == 0 else 10 * np.log10(signal / noise)
+
+
+# %% exercise="L1.8" right="lets NumPy warn of the division by zero"
+def sqnr_db(x, x_hat):
+    x, x_hat = np.array(x, dtype=np.float64), np.array(x_hat, dtype=np.float64)
+    if x.shape != x_hat.shape:
+        raise ValueError(f"x_hat: {x_hat.shape} in place of {x.shape}")
+    return 10 * (np.log10(np.square(x).sum()) - np.log10(np.square(x - x_hat).sum()))
 
 
 # %% exercise="L1.8" wrong="squares in the integers' own type"
@@ -1075,7 +1057,7 @@ def best_clip(x, bits):
     x = np.asarray(x, float).ravel()
     qmax = 2 ** (bits - 1) - 1
     best, best_error = None, np.inf
-    for c in np.linspace(0, np.abs(x).max(), 151)[1:]:
+    for c in np.linspace(0, np.abs(x).max() if x.any() else 1, 151)[1:]:
         scale = c / qmax
         error = ((x - np.clip(np.round(x / scale), -qmax, qmax) * scale) ** 2).mean()
         if error < best_error:
@@ -1090,7 +1072,7 @@ def best_clip(x, bits):
     x = np.asarray(x, float)
     qmax = 2 ** (bits - 1) - 1
     error = lambda c: np.square(x - np.clip(np.rint(x * qmax / c), -qmax, qmax) * c / qmax).sum()
-    top = np.abs(x).max()
+    top = np.abs(x).max() or 1.0
     c = min(top * np.arange(1, 41) / 40, key=error)
     return float(min(np.linspace(max(c - top / 40, top / 400), c + top / 40, 41), key=error))
 
@@ -1101,12 +1083,12 @@ def best_clip(x, bits):
         raise ValueError("bits")
     x = torch.as_tensor(x, dtype=torch.float64).flatten()
     qmax = 2 ** (bits - 1) - 1
-    c = (x.abs().max() * torch.linspace(0.01, 1, 200))[:, None]
+    c = ((x.abs().max() or 1) * torch.linspace(0.01, 1, 200))[:, None]
     x_hat = torch.clamp(torch.round(x * qmax / c), -qmax, qmax) * c / qmax
     return c[((x_hat - x) ** 2).mean(1).argmin(), 0]
 
 
-# %% exercise="L1.9" wrong="the largest magnitude"
+# %% exercise="L1.9" wrong="the largest magnitude" likely=true
 def best_clip(x, bits):
     if bits < 2:
         raise ValueError("bits")
@@ -1154,7 +1136,7 @@ def best_clip(x, bits):
     return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
 
 
-# %% exercise="L1.9" wrong="counts only the rounding error, not the clipped ends"
+# %% exercise="L1.9" wrong="counts only the rounding error, not the clipped ends" likely=true
 def best_clip(x, bits):
     if bits < 2:
         raise ValueError("bits")
@@ -1168,7 +1150,7 @@ def best_clip(x, bits):
     return float(min(np.abs(x).max() * np.linspace(0.05, 1, 200), key=error))
 
 
-# %% exercise="L1.9" wrong="forgets to clip in the search"
+# %% exercise="L1.9" wrong="forgets to clip in the search" likely=true
 def best_clip(x, bits):
     if bits < 2:
         raise ValueError("bits")
@@ -1178,7 +1160,7 @@ def best_clip(x, bits):
     return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
 
 
-# %% exercise="L1.9" wrong="looks only at positive values"
+# %% exercise="L1.9" wrong="looks only at positive values" likely=true
 def best_clip(x, bits):
     if bits < 2:
         raise ValueError("bits")
@@ -1238,7 +1220,7 @@ def best_clip(x, bits):
     return thresholds[((codes * thresholds / qmax - values) ** 2).sum(1).argmin(), 0]
 
 
-# %% exercise="L1.9" wrong="accepts one bit"
+# %% exercise="L1.9" wrong="accepts one bit" likely=true
 def best_clip(x, bits):
     if bits < 1:
         raise ValueError("bits")
@@ -1299,15 +1281,3 @@ def best_clip(x, bits):
     qmax = 2 ** (bits - 1) - 1
     error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
     return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
-
-
-# %% exercise="L1.9" wrong="no threshold below a millionth"
-def best_clip(x, bits):
-    if bits < 2:
-        raise ValueError("bits")
-    x = np.asarray(x, float)
-    if not x.any():
-        return 1.0
-    qmax = 2 ** (bits - 1) - 1
-    error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
-    return max(1e-6, min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))

@@ -152,7 +152,7 @@ def per_channel_scale(weights):
     return ((weights.amax(1) - weights.amin(1)) / 255).clamp(min=1e-12)
 
 
-# %% exercise="2.5" wrong="columns instead of rows"
+# %% exercise="2.5" wrong="columns instead of rows" likely=true
 def per_channel_scale(weights):
     weights = np.asarray(weights, float)
     if weights.ndim != 2 or not np.isfinite(weights).all():
@@ -170,7 +170,7 @@ def per_channel_scale(weights):
     return np.full(len(weights), span or 1.0) / 255
 
 
-# %% exercise="2.5" wrong="scale 0 for a constant row"
+# %% exercise="2.5" wrong="scale 0 for a constant row" likely=true
 def per_channel_scale(weights):
     weights = np.asarray(weights, float)
     if weights.ndim != 2 or not np.isfinite(weights).all():
@@ -178,7 +178,7 @@ def per_channel_scale(weights):
     return (weights.max(1) - weights.min(1)) / 255
 
 
-# %% exercise="2.5" wrong="256 steps"
+# %% exercise="2.5" wrong="256 steps" likely=true
 def per_channel_scale(weights):
     weights = np.asarray(weights, float)
     if weights.ndim != 2 or not np.isfinite(weights).all():
@@ -196,7 +196,7 @@ def per_channel_scale(weights):
     return np.where(absmax > 0, absmax, 1) / 127
 
 
-# %% exercise="2.5" wrong="widens the range to hold 0"
+# %% exercise="2.5" wrong="widens the range to hold 0" likely=true
 def per_channel_scale(weights):
     weights = np.asarray(weights, float)
     if weights.ndim != 2 or not np.isfinite(weights).all():
@@ -415,7 +415,7 @@ def dequantize_groupwise(codes, scales, zeros, group_size):
     return (codes - spread(zeros)) * spread(scales)
 
 
-# %% exercise="L2.7" wrong="groups along the outputs"
+# %% exercise="L2.7" wrong="groups along the outputs" likely=true
 def quantize_groupwise(w, bits, group_size):
     w = np.asarray(w, float)
     if w.ndim != 2:
@@ -461,7 +461,7 @@ def dequantize_groupwise(codes, scales, zeros, group_size):
     return (np.asarray(codes, float) - np.repeat(zeros, group_size, 1)) * np.repeat(scales, group_size, 1)
 
 
-# %% exercise="L2.7" wrong="the minimum as a float offset"
+# %% exercise="L2.7" wrong="the minimum as a float offset" likely=true
 def quantize_groupwise(w, bits, group_size):
     w = np.asarray(w, float)
     if w.ndim != 2:
@@ -483,7 +483,7 @@ def dequantize_groupwise(codes, scales, zeros, group_size):
     return np.asarray(codes, float) * np.repeat(scales, group_size, 1) + np.repeat(zeros, group_size, 1)
 
 
-# %% exercise="L2.7" wrong="does not widen the range to hold 0"
+# %% exercise="L2.7" wrong="does not widen the range to hold 0" likely=true
 def quantize_groupwise(w, bits, group_size):
     w = np.asarray(w, float)
     if w.ndim != 2:
@@ -506,7 +506,7 @@ def dequantize_groupwise(codes, scales, zeros, group_size):
     return (np.asarray(codes, float) - np.repeat(zeros, group_size, 1)) * np.repeat(scales, group_size, 1)
 
 
-# %% exercise="L2.7" wrong="the subtraction wraps around in uint8"
+# %% exercise="L2.7" wrong="the subtraction wraps around in uint8" likely=true
 def quantize_groupwise(w, bits, group_size):
     w = np.asarray(w, float)
     if w.ndim != 2:
@@ -553,7 +553,7 @@ def dequantize_groupwise(codes, scales, zeros, group_size):
     return (np.asarray(codes, float) - np.repeat(zeros, group_size, 1)) * np.repeat(scales, group_size, 1)
 
 
-# %% exercise="L2.7" wrong="cuts off instead of rounding"
+# %% exercise="L2.7" wrong="cuts off instead of rounding" likely=true
 def quantize_groupwise(w, bits, group_size):
     w = np.asarray(w, float)
     if w.ndim != 2:
@@ -916,7 +916,7 @@ def unpack_int4(packed, n):
     return torch.stack([packed & 15, packed >> 4], 1).flatten()[:n]
 
 
-# %% exercise="L2.8" wrong="the first code in the high bits"
+# %% exercise="L2.8" wrong="the first code in the high bits" likely=true
 def pack_int4(codes):
     codes = np.asarray(codes)
     if codes.ndim != 1 or (codes < 0).any() or (codes > 15).any():
@@ -932,7 +932,7 @@ def unpack_int4(packed, n):
     return np.stack([packed >> 4, packed & 15], 1).ravel()[:n]
 
 
-# %% exercise="L2.8" wrong="fails on an odd number of codes"
+# %% exercise="L2.8" wrong="fails on an odd number of codes" likely=true
 def pack_int4(codes):
     codes = np.asarray(codes)
     if codes.ndim != 1 or (codes < 0).any() or (codes > 15).any():
@@ -1008,7 +1008,7 @@ def unpack_int4(packed, n):
     return np.concatenate([packed & 15, packed >> 4])[:n]
 
 
-# %% exercise="L2.8" wrong="returns 64-bit integers"
+# %% exercise="L2.8" wrong="returns 64-bit integers" likely=true
 def pack_int4(codes):
     codes = np.asarray(codes)
     if codes.ndim != 1 or (codes < 0).any() or (codes > 15).any():
@@ -1272,7 +1272,7 @@ def calibrate(samples, method):
     return [c * lo, c * hi]
 
 
-# %% exercise="L2.9" wrong="mse is minmax"
+# %% exercise="L2.9" wrong="mse is minmax" likely=true
 def calibrate(samples, method):
     x = np.asarray(samples, float)
     if x.size == 0 or not np.isfinite(x).all():
@@ -1310,7 +1310,7 @@ def calibrate(samples, method):
     raise ValueError("method")
 
 
-# %% exercise="L2.9" wrong="mse counts only the values inside"
+# %% exercise="L2.9" wrong="mse counts only the values inside" likely=true
 def calibrate(samples, method):
     x = np.asarray(samples, float).ravel()
     if x.size == 0 or not np.isfinite(x).all():
@@ -1332,7 +1332,7 @@ def calibrate(samples, method):
     return c * lo, c * hi
 
 
-# %% exercise="L2.9" wrong="mse for 8 bits"
+# %% exercise="L2.9" wrong="mse for 8 bits" likely=true
 def calibrate(samples, method):
     x = np.asarray(samples, float).ravel()
     if x.size == 0 or not np.isfinite(x).all():
@@ -1378,7 +1378,7 @@ def calibrate(samples, method):
     return c * lo, c * hi
 
 
-# %% exercise="L2.9" wrong="percentiles 1 and 99"
+# %% exercise="L2.9" wrong="percentiles 1 and 99" likely=true
 def calibrate(samples, method):
     x = np.asarray(samples, float).ravel()
     if x.size == 0 or not np.isfinite(x).all():
@@ -1798,8 +1798,8 @@ def gptq(w, x, bits, damp=0.01):
     scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
     zero = np.round(-lo / scale)
     h = x.T @ x
-    mean = np.diag(h).mean()
-    h = h + np.diag(np.where(np.diag(h) == 0, 1, 0) + damp * mean)
+    h = h + np.diag(np.where(np.diag(h) == 0, 1, 0))
+    h = h + damp * np.trace(h) / len(h) * np.eye(len(h))
     lower = np.linalg.cholesky(np.linalg.inv(h))
     for j in range(w.shape[1]):
         column = w[:, j : j + 1].copy()
@@ -1849,7 +1849,7 @@ def gptq(w, x, bits, damp=0.01):
     return q
 
 
-# %% exercise="L2.10" wrong="adds the error instead of making up for it"
+# %% exercise="L2.10" wrong="adds the error instead of making up for it" likely=true
 def gptq(w, x, bits, damp=0.01):
     w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
     if w.ndim != 2:
@@ -1899,7 +1899,7 @@ def gptq(w, x, bits, damp=0.01):
     return q
 
 
-# %% exercise="L2.10" wrong="Cholesky of the Hessian instead of its inverse"
+# %% exercise="L2.10" wrong="Cholesky of the Hessian instead of its inverse" likely=true
 def gptq(w, x, bits, damp=0.01):
     w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
     if w.ndim != 2:
@@ -1997,7 +1997,7 @@ def gptq(w, x, bits, damp=0.01):
     return q
 
 
-# %% exercise="L2.10" wrong="one grid for the whole matrix"
+# %% exercise="L2.10" wrong="one grid for the whole matrix" likely=true
 def gptq(w, x, bits, damp=0.01):
     w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
     if w.ndim != 2:
@@ -2047,7 +2047,7 @@ def gptq(w, x, bits, damp=0.01):
     return q
 
 
-# %% exercise="L2.10" wrong="does not clamp to the codes"
+# %% exercise="L2.10" wrong="does not clamp to the codes" likely=true
 def gptq(w, x, bits, damp=0.01):
     w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
     if w.ndim != 2:
@@ -2424,4 +2424,80 @@ def gptq(w, x, bits, damp=0.01):
     for j in range(w.shape[1]):
         q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
         w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" wrong="a range that is not widened to hold 0"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    lo, hi = w.min(1), w.max(1)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return q
+
+
+# %% exercise="L2.10" wrong="clamps only at the end"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = np.round(w[:, j] / scale) * scale
+        w[:, j + 1 :] -= np.outer((w[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
+    return np.clip(q, (-zero * scale)[:, None], ((2**bits - 1 - zero) * scale)[:, None])
+
+
+# %% exercise="L2.10" wrong="pushes the error of the original weight"
+def gptq(w, x, bits, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits")
+    if damp < 0:
+        raise ValueError("damp")
+    original = w.copy()
+    lo, hi = np.minimum(w.min(1), 0), np.maximum(w.max(1), 0)
+    scale = np.where(hi == lo, 1, hi - lo) / (2**bits - 1)
+    zero = np.round(-lo / scale)
+    h = 2 * x.T @ x
+    h[np.diag(h) == 0, np.diag(h) == 0] = 1
+    h = h + damp * np.diag(h).mean() * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    q = np.empty_like(w)
+    for j in range(w.shape[1]):
+        q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
+        w[:, j + 1 :] -= np.outer((original[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
     return q

@@ -99,7 +99,7 @@ ex_3_3 = 10 * 1_000_000 / 1000 * 1.3 / 60**2
 
 # %% exercise="3.4" wrong="forgets the zero-point on the way back" likely=true
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -108,7 +108,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" wrong="adds the zero-point on the way back"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -117,7 +117,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" wrong="subtracts the zero-point from the value, not from the code"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -126,7 +126,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" wrong="does not clip"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -135,7 +135,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" wrong="clips before it adds the zero-point" likely=true
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -144,7 +144,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" wrong="clips the value at the codes"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -153,7 +153,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" wrong="returns the codes"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -162,7 +162,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" wrong="cuts off instead of rounding" likely=true
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -171,7 +171,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" wrong="does not round: only clips"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -180,7 +180,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" wrong="uint8 codes that wrap around"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -190,7 +190,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 
 # %% exercise="3.4" wrong="writes into its input"
 def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if scale <= 0:
+    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
@@ -217,15 +217,6 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
     if scale <= 0:
         raise ValueError("scale")
     if not qmin < qmax:
-        raise ValueError("qmin")
-    return (np.clip(np.round(np.asarray(x) / scale) + zero_point, qmin, qmax) - zero_point) * scale
-
-
-# %% exercise="3.4" wrong="accepts NaN for an end of the codes"
-def fake_quantize(x, scale, zero_point, qmin, qmax):
-    if not scale > 0:
-        raise ValueError("scale")
-    if qmin >= qmax:
         raise ValueError("qmin")
     return (np.clip(np.round(np.asarray(x) / scale) + zero_point, qmin, qmax) - zero_point) * scale
 
@@ -294,7 +285,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 def fake_quantize(x, scale, zero_point, qmin, qmax):
     if not scale > 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     q = np.clip(np.rint(np.asarray(x) / scale) + zero_point, qmin, qmax)
     return scale * (q - zero_point)
@@ -304,7 +295,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 def fake_quantize(x, scale, zero_point, qmin, qmax):
     if not scale > 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     x = np.clip(x, (qmin - zero_point) * scale, (qmax - zero_point) * scale)
     return np.round(x / scale) * scale
@@ -314,7 +305,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 def fake_quantize(x, scale, zero_point, qmin, qmax):
     if not scale > 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
 
     def one(value):
@@ -328,7 +319,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 def fake_quantize(x, scale, zero_point, qmin, qmax):
     if not scale > 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     x = torch.as_tensor(x, dtype=torch.float32)
     return torch.fake_quantize_per_tensor_affine(x, float(scale), zero_point, qmin, qmax)
@@ -338,7 +329,7 @@ def fake_quantize(x, scale, zero_point, qmin, qmax):
 def fake_quantize(x, scale, zero_point, qmin, qmax):
     if np.isnan(scale) or scale <= 0:
         raise ValueError(f"scale is {scale}")
-    if np.isnan(qmin) or np.isnan(qmax) or qmax <= qmin:
+    if qmax <= qmin:
         raise ValueError(f"qmax {qmax} must be above the lowest code")
     steps = np.rint(np.asarray(x, dtype=np.float32) / np.float32(scale))
     lowest, highest = qmin - zero_point, qmax - zero_point
@@ -548,7 +539,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.size != 1 and x.size != 1 and grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if not clip_min < clip_max:
+    if clip_min >= clip_max:
         raise ValueError("clip_min must be below clip_max")
     return grad * ((x >= clip_min) & (x <= clip_max))
 
@@ -561,7 +552,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.size != x.size:
         raise ValueError("grad and x differ in size")
-    if not clip_min < clip_max:
+    if clip_min >= clip_max:
         raise ValueError("clip_min must be below clip_max")
     return grad.reshape(x.shape) * ((x >= clip_min) & (x <= clip_max))
 
@@ -576,19 +567,6 @@ def ste_gradient(grad, x, clip_min, clip_max):
         np.broadcast_shapes(grad.shape, x.shape)
     except ValueError:
         raise ValueError("grad and x differ in shape") from None
-    if not clip_min < clip_max:
-        raise ValueError("clip_min must be below clip_max")
-    return grad * ((x >= clip_min) & (x <= clip_max))
-
-
-# %% exercise="3.5" wrong="accepts NaN for an end of the range"
-ex_3_5_line = 5
-
-
-def ste_gradient(grad, x, clip_min, clip_max):
-    grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
-    if grad.shape != x.shape:
-        raise ValueError("grad and x differ in shape")
     if clip_min >= clip_max:
         raise ValueError("clip_min must be below clip_max")
     return grad * ((x >= clip_min) & (x <= clip_max))
@@ -602,7 +580,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad), np.asarray(x)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if not clip_min < clip_max:
+    if clip_min >= clip_max:
         raise ValueError("clip_min must be below clip_max")
     passed = np.zeros_like(x)
     inside = (x >= clip_min) & (x <= clip_max)
@@ -618,7 +596,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if not clip_min < clip_max:
+    if clip_min >= clip_max:
         raise ValueError("clip_min must be below clip_max")
     return grad * ((x >= clip_min) & (x <= clip_max))
 
@@ -631,7 +609,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if not clip_min < clip_max:
+    if clip_min >= clip_max:
         raise ValueError("clip_min must be below clip_max")
     return np.multiply(grad, np.logical_and(clip_min <= x, x <= clip_max))
 
@@ -644,7 +622,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if not clip_min < clip_max:
+    if clip_min >= clip_max:
         raise ValueError("clip_min must be below clip_max")
     return np.where((x < clip_min) | (x > clip_max), 0.0, grad)
 
@@ -657,7 +635,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if not clip_min < clip_max:
+    if clip_min >= clip_max:
         raise ValueError("clip_min must be below clip_max")
     grad = np.array(grad)
     grad[np.clip(x, clip_min, clip_max) != x] = 0
@@ -672,7 +650,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if not clip_min < clip_max:
+    if clip_min >= clip_max:
         raise ValueError("clip_min must be below clip_max")
     kept = [g if clip_min <= v <= clip_max else 0.0 for g, v in zip(grad.ravel().tolist(), x.ravel().tolist())]
     return np.reshape(kept, x.shape)
@@ -686,7 +664,7 @@ def ste_gradient(grad, x, clip_min, clip_max):
     grad, x = np.asarray(grad, dtype=float), np.asarray(x, dtype=float)
     if grad.shape != x.shape:
         raise ValueError("grad and x differ in shape")
-    if not clip_min < clip_max:
+    if clip_min >= clip_max:
         raise ValueError("clip_min must be below clip_max")
     x = torch.tensor(x, requires_grad=True)
     (gradient,) = torch.autograd.grad(x.clamp(clip_min, clip_max), x, torch.tensor(grad))
@@ -1913,9 +1891,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" wrong="the ends of the range inside" likely=true
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
+    if scale <= 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -1926,9 +1904,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" wrong="torch.clamp differentiated, which counts the ends as inside"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
+    if scale <= 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -1941,9 +1919,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" wrong="clips after rounding"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
+    if scale <= 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -1957,9 +1935,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" wrong="compares sizes, not shapes"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
+    if scale <= 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     if grad_out.size != x.size:
         raise ValueError("grad_out")
@@ -1971,37 +1949,11 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" wrong="stretches one gradient to all of x"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
-        raise ValueError("scale")
-    if not qmin < qmax:
-        raise ValueError("qmin")
-    if grad_out.size != 1 and grad_out.shape != x.shape:
-        raise ValueError("grad_out")
-    v = x / scale
-    return np.sum(grad_out * np.where(v <= qmin, qmin, np.where(v >= qmax, qmax, np.round(v) - v)))
-
-
-# %% exercise="L3.8" wrong="accepts a NaN scale"
-def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
-    x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
     if scale <= 0:
-        raise ValueError("scale")
-    if not qmin < qmax:
-        raise ValueError("qmin")
-    if grad_out.shape != x.shape:
-        raise ValueError("grad_out")
-    v = x / scale
-    return np.sum(grad_out * np.where(v <= qmin, qmin, np.where(v >= qmax, qmax, np.round(v) - v)))
-
-
-# %% exercise="L3.8" wrong="accepts NaN for an end of the codes"
-def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
-    x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
         raise ValueError("scale")
     if qmin >= qmax:
         raise ValueError("qmin")
-    if grad_out.shape != x.shape:
+    if grad_out.size != 1 and grad_out.shape != x.shape:
         raise ValueError("grad_out")
     v = x / scale
     return np.sum(grad_out * np.where(v <= qmin, qmin, np.where(v >= qmax, qmax, np.round(v) - v)))
@@ -2010,9 +1962,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" wrong="slopes in the integer type of x"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x), np.asarray(grad_out)
-    if not scale > 0:
+    if scale <= 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -2025,9 +1977,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" right="np.where"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
+    if scale <= 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -2038,9 +1990,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" right="boolean indexing"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
+    if scale <= 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -2055,9 +2007,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" right="plain loop"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
+    if scale <= 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -2073,12 +2025,12 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     return total
 
 
-# %% exercise="L3.8" right="autograd of the formula"
+# %% exercise="L3.8" right="autograd of the surrogate"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
+    if scale <= 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("grad_out")
@@ -2092,9 +2044,9 @@ def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
 # %% exercise="L3.8" right="the formula differentiated by hand"
 def lsq_scale_gradient(x, scale, qmin, qmax, grad_out):
     x, grad_out = np.asarray(x, dtype=float), np.asarray(grad_out, dtype=float)
-    if not scale > 0:
+    if scale <= 0:
         raise ValueError("scale")
-    if not qmin < qmax:
+    if qmin >= qmax:
         raise ValueError("qmin")
     if grad_out.shape != x.shape:
         raise ValueError("x and the gradient differ in shape")

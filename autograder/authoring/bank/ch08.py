@@ -118,7 +118,7 @@ def train_step(weights, gradient_fn, loss_scale, lr):
     return weights - lr * gradient_fn(weights, loss_scale).astype(np.float32) / loss_scale
 
 
-# %% exercise="8.5" wrong="still forgets to unscale"
+# %% exercise="8.5" wrong="still forgets to unscale" likely=true
 ex_8_5_line = 3
 
 
@@ -130,7 +130,7 @@ def train_step(weights, gradient_fn, loss_scale, lr):
     return weights - lr * gradient_fn(weights, loss_scale).astype(np.float32)
 
 
-# %% exercise="8.5" wrong="unscales in float16, where the gradient is lost again"
+# %% exercise="8.5" wrong="unscales in float16, where the gradient is lost again" likely=true
 ex_8_5_line = 3
 
 
@@ -144,7 +144,7 @@ def train_step(weights, gradient_fn, loss_scale, lr):
     return weights - lr * gradient.astype(np.float32)
 
 
-# %% exercise="8.5" wrong="asks for an unscaled gradient"
+# %% exercise="8.5" wrong="asks for an unscaled gradient" likely=true
 ex_8_5_line = 3
 
 
@@ -341,7 +341,7 @@ def train_step(weights, gradient_fn, loss_scale, lr):
 # ## L8.6 decode_float
 
 
-# %% exercise="L8.6" wrong="forgets the subnormal numbers"
+# %% exercise="L8.6" wrong="forgets the subnormal numbers" likely=true
 def decode_float(code, exp_bits, man_bits):
     if exp_bits < 2:
         raise ValueError("exp_bits")
@@ -390,7 +390,7 @@ def decode_float(code, exp_bits, man_bits):
     return (-1) ** sign * (1 + mantissa / 2**man_bits) * 2.0 ** (exponent - bias)
 
 
-# %% exercise="L8.6" wrong="gives E4M3 infinities, as IEEE 754 would"
+# %% exercise="L8.6" wrong="gives E4M3 infinities, as IEEE 754 would" likely=true
 def decode_float(code, exp_bits, man_bits):
     if exp_bits < 2:
         raise ValueError("exp_bits")
@@ -656,7 +656,7 @@ def decode_float(code, exp_bits, man_bits):
 # ## L8.7 format_limits
 
 
-# %% exercise="L8.7" wrong="counts the exponent of infinity as a number's"
+# %% exercise="L8.7" wrong="counts the exponent of infinity as a number's" likely=true
 def format_limits(exp_bits, man_bits):
     if exp_bits < 2:
         raise ValueError("exp_bits")
@@ -667,7 +667,7 @@ def format_limits(exp_bits, man_bits):
     return largest, 2.0 ** (1 - bias), 2.0 ** (1 - bias) * eps, eps
 
 
-# %% exercise="L8.7" wrong="E4M3 with IEEE's infinities, so 240"
+# %% exercise="L8.7" wrong="E4M3 with IEEE's infinities, so 240" likely=true
 def format_limits(exp_bits, man_bits):
     if exp_bits < 2:
         raise ValueError("exp_bits")
@@ -811,7 +811,7 @@ def format_limits(exp_bits, man_bits):
 # ## L8.8 LossScaler
 
 
-# %% exercise="L8.8" wrong="steps in spite of infinities"
+# %% exercise="L8.8" wrong="steps in spite of infinities" likely=true
 class LossScaler:
     def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000):
         if init_scale <= 0:
@@ -928,7 +928,7 @@ class LossScaler:
         return finite
 
 
-# %% exercise="L8.8" wrong="forgets to unscale"
+# %% exercise="L8.8" wrong="forgets to unscale" likely=true
 class LossScaler:
     def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000):
         if init_scale <= 0:
@@ -1577,7 +1577,7 @@ class LossScaler:
 # ## L8.9 int8_matmul
 
 
-# %% exercise="L8.9" wrong="one scale for the whole matrix"
+# %% exercise="L8.9" wrong="one scale for the whole matrix" likely=true
 def int8_matmul(a, b):
     if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0]:
         raise ValueError("a and b")
@@ -1614,7 +1614,7 @@ def int8_matmul(a, b):
     return ((a / s).round().half() @ (b / t).round().half()).float() * s * t
 
 
-# %% exercise="L8.9" wrong="cuts off instead of rounding"
+# %% exercise="L8.9" wrong="cuts off instead of rounding" likely=true
 def int8_matmul(a, b):
     if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0]:
         raise ValueError("a and b")
@@ -1713,7 +1713,7 @@ def int8_matmul(a, b):
     return ((a / s).round().int() @ (b / t).round().int()).float() * s * t
 
 
-# %% exercise="L8.9" wrong="sums that overflow in int16"
+# %% exercise="L8.9" wrong="sums that overflow in int16" likely=true
 def int8_matmul(a, b):
     if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0]:
         raise ValueError("a and b")
@@ -1806,7 +1806,7 @@ def int8_matmul(a, b):
 # ## L8.10 tflops
 
 
-# %% exercise="L8.10" wrong="counts a multiplication and an addition as one"
+# %% exercise="L8.10" wrong="counts a multiplication and an addition as one" likely=true
 def tflops(m, k, n, seconds):
     for name, size in (("m", m), ("k", k), ("n", n)):
         if size < 1:
@@ -1836,7 +1836,7 @@ def tflops(m, k, n, seconds):
     return 2 * m * k * n / seconds / 2**40
 
 
-# %% exercise="L8.10" wrong="takes the time for milliseconds"
+# %% exercise="L8.10" wrong="takes the time for milliseconds" likely=true
 def tflops(m, k, n, seconds):
     for name, size in (("m", m), ("k", k), ("n", n)):
         if size < 1:
@@ -1914,7 +1914,7 @@ def tflops(m, k, n, seconds):
 # ## L8.11 training_bytes_per_param
 
 
-# %% exercise="L8.11" wrong="halves everything in mixed precision"
+# %% exercise="L8.11" wrong="halves everything in mixed precision" likely=true
 def training_bytes_per_param(optimizer, mixed):
     averages = {"sgd": 0, "momentum": 1, "adam": 2}
     if optimizer not in averages:
@@ -1967,7 +1967,7 @@ def training_bytes_per_param(optimizer, mixed):
     return 8 + {"momentum": 4, "adam": 8}.get(optimizer, 0)
 
 
-# %% exercise="L8.11" wrong="takes other spellings"
+# %% exercise="L8.11" wrong="takes other spellings" likely=true
 def training_bytes_per_param(optimizer, mixed):
     averages = {"sgd": 0, "momentum": 1, "adam": 2}
     name = str(optimizer).strip().lower()
