@@ -414,7 +414,7 @@ for rows, columns, mean in [(6, 40, 0.0), (40, 6, 0.0), (5, 5, 3.0), (4, 30, -2.
     wanted = [(max(row) - min(row)) / 255 for row in before.tolist()]
     expect.array(returned, wanted, f"per_channel_scale of a {rows} x {columns} matrix with mean {mean}", 0, 1e-5)
     expect.array(per_channel_scale(before.astype(np.float32)), wanted, "per_channel_scale of float32 weights", 0, 1e-4)
-for name, w in cases.forms([[1, 52, 8], [-20, 31, 5], [0, 3, 102]], torch=True):
+for name, w in cases.forms([[1, 52, 8], [-20, 31, 5], [0, 3, 102]]):
     expect.array(per_channel_scale(w), [0.2, 0.2, 0.4], f"per_channel_scale of weights {name}", 0, 1e-3)
 # Near 3 numbers in float32 are 2.4e-7 apart.
 for row, within in (([0.0, 2.55e-6, 1e-5], 1e-4), ([-4e-6, 6e-6, 0.0], 1e-4), ([3.0, 3.00001, 3.0], 0.06)):
@@ -660,7 +660,7 @@ for w in (np.array([[-1.5, 13.5]]), np.array([[-2.5, 12.5, 5.0]]), np.array([[-1
     assert codes.max() < 2**bits, f"{w.tolist()} with {bits} bits has the code {codes.max()}"
     back = dequantize_groupwise(codes, scales, zeros, w.shape[1])
     expect.array(back, w, f"{w.tolist()} with {bits} bits after the round trip, off by a step at most,", 1.01)
-for name, w in cases.forms([[0, 30, 10, -15], [-50, 4, 25, 11]], torch=True):
+for name, w in cases.forms([[0, 30, 10, -15], [-50, 4, 25, 11]]):
     codes, scales, zeros = quantize_groupwise(w, 4, 2)
     expect.array(scales, [[2, 5 / 3], [3.6, 5 / 3]], f"the scales of weights {name}", 0, 1e-3)
     expect.array(zeros, [[0, 9], [14, 0]], f"the zeros of weights {name}")
@@ -983,7 +983,7 @@ for value in (0.0, 2.5, -1.0):
     for method in ("minmax", "percentile", "mse"):
         expect.array(calibrate(np.full(20, value), method), [value, value], f"calibrate of {value}s by {method}", 1e-9)
 few = [3, -20, 1, 60, 0, -2]
-for name, x in cases.forms(few, torch=True) + cases.forms(np.reshape(few, (2, 3)), torch=True):
+for name, x in cases.forms(few) + cases.forms(np.reshape(few, (2, 3))):
     expect.array(calibrate(x, "minmax"), [-20, 60], f"calibrate of samples {name} by minmax", 1e-6)
     expect.array(calibrate(x, "percentile"), [-19.91, 59.715], f"calibrate of samples {name} by percentile", 0.03)
     here, best = error_of(np.array(few, float), *calibrate(x, "mse")), error_of(np.array(few, float), -20, 60)
@@ -1195,7 +1195,7 @@ for size, damp in ((1.0, 1e-8), (1000.0, 1e-8), (1.0, 0.0)):
 whole = [[7, -3, 4, 1, 0], [2, 9, -9, 5, 1]]
 x = np.array([[3, 1, 2, 0, 9], [1, 9, 2, 1, -7], [0, 2, -8, 5, 3], [4, -4, 1, 9, 2], [9, 5, 0, 1, 6], [2, 7, 7, -9, 8]])
 wanted = one_by_one(whole, x.astype(float), 2, 0.01)
-for name, w in cases.forms(whole, torch=True):
+for name, w in cases.forms(whole):
     expect.array(gptq(w, x.astype(np.int8), 2), wanted, f"gptq of weights {name} and inputs in int8", 1e-6)
 w, x = rng.normal(0, 0.1, (4, 12)), inputs(rng, 50, 12)
 expect.array(gptq(w, x, 3), one_by_one(w, x, 3, 0.01), "gptq(w, x, 3), with damp left at 0.01,", 1e-5)

@@ -273,7 +273,7 @@ for scale, zero_point, qmin, qmax, shape in [
     oracle = torch.fake_quantize_per_tensor_affine(torch.tensor(x, dtype=torch.float32), scale, zero_point, qmin, qmax)
     case = f"scale {scale}, zero-point {zero_point}, codes {qmin} to {qmax}, x.flat[0] = {x.flat[0]:.4f}: the result"
     expect.array(returned, oracle.numpy(), case, 1e-5)
-for form, x in cases.forms([[1, 120], [0, 7]], torch=True):
+for form, x in cases.forms([[1, 120], [0, 7]]):
     returned = fake_quantize(x, 0.25, 3, 0, 255)
     expect.array(returned, [[1, 63], [0, 7]], f"fake_quantize([[1, 120], [0, 7]] {form}, 0.25, 3, 0, 255)", 1e-6)
 of = "fake_quantize of the integers [0, 1, 2], scale 0.75, zero-point 1,"
@@ -403,7 +403,7 @@ for clip_min, clip_max, shape in [(-1.0, 1.0, (40,)), (-0.3, 2.0, (5, 6)), (0.5,
     expect.array(returned, clamp_gradient(before[1], before[0], clip_min, clip_max), case, 1e-6)
 expect.array(ste_gradient(0.05, 0.34, -1.0, 1.0), 0.05, "ste_gradient(0.05, 0.34, -1.0, 1.0)", 1e-7)
 expect.array(ste_gradient(-3.0, 1.01, -1.0, 1.0), 0.0, "ste_gradient(-3.0, 1.01, -1.0, 1.0)", 1e-9)
-inputs = zip(*(cases.forms(numbers, lists=True, torch=True) for numbers in ([[3, 1], [2, 4]], [[1, 2], [0, 5]])))
+inputs = zip(*(cases.forms(numbers, lists=True) for numbers in ([[3, 1], [2, 4]], [[1, 2], [0, 5]])))
 for (form, grad), (_, x) in inputs:
     of = f"ste_gradient([[3, 1], [2, 4]], [[1, 2], [0, 5]], 0, 2), both {form},"
     expect.array(ste_gradient(grad, x, 0, 2), [[3, 1], [2, 0]], of, 1e-6)
@@ -1158,7 +1158,7 @@ for value, slope in single:
     of = f"lsq_scale_gradient([{value}], 0.5, -2, 1, [1.0])"
     expect.array(lsq_scale_gradient(np.array([value]), 0.5, -2, 1, np.array([1.0])), slope, of, 1e-6)
 expect.array(lsq_scale_gradient(0.3, 0.5, -2, 1, 2.0), 0.8, "lsq_scale_gradient(0.3, 0.5, -2, 1, 2.0)", 1e-6)
-inputs = zip(*(cases.forms(numbers, lists=True, torch=True) for numbers in ([[3, 1], [0, 7]], [[100, 2], [9, 60]])))
+inputs = zip(*(cases.forms(numbers, lists=True) for numbers in ([[3, 1], [0, 7]], [[100, 2], [9, 60]])))
 for (form, x), (_, grad_out) in inputs:
     of = f"lsq_scale_gradient([[3, 1], [0, 7]], 4.0, -2, 1, [[100, 2], [9, 60]]), both {form},"
     expect.array(lsq_scale_gradient(x, 4.0, -2, 1, grad_out), 100 / 4 - 2 / 4 + 60, of, 1e-6)

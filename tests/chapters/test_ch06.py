@@ -154,6 +154,35 @@ def test_erratum_9_near_T_1_the_factor_over_corrects(untrained_logits, teacher_l
     assert 4 * size(z, v, 2) > 1.3 * size(z, v, 1), "so with the factor it grows"
 
 
+def test_with_t_squared_the_gradient_overshoots_its_limit_and_comes_back(untrained_logits, teacher_logits):
+    balanced = {T: T**2 * size(untrained_logits, teacher_logits, T) for T in (1, 2, 4, 8, 16, 32, 64, 400)}
+    assert balanced[1] < balanced[2] < balanced[4] < balanced[8] > balanced[16] > balanced[32] > balanced[64]
+    assert balanced[8] > 1.05 * balanced[400]
+
+
+def test_the_chapter_says_that_the_gradient_overshoots(text):
+    assert "the column grows with every step, and overshoots" in text
+    assert "hardly moves" not in text
+
+
+def test_what_the_debug_exercise_calls_worked_out_by_hand_is_right(answers, text):
+    cases = [(0.5, 1, 1.0719), (0, 4, 2.0000), (0.5, 2, 1.2877), (1, 4, 2.3015)]
+    assert ", ".join(f"({alpha}, {T}, {by_hand:.4f})" for alpha, T, by_hand in cases) in text
+    for alpha, T, by_hand in cases:
+        divergence = functional.kl_div(
+            torch.tensor([0.25, 0.75]).log(), torch.tensor([0.5, 0.5]), reduction="sum"
+        ).item()
+        assert divergence == pytest.approx(0.1438, abs=5e-5)
+        assert alpha * T**2 * divergence + (1 - alpha) * 2.0 == pytest.approx(by_hand, abs=5e-5)
+        assert answers["kd_loss"]([0.5, 0.5], [0.25, 0.75], 2.0, alpha, T) == pytest.approx(by_hand, abs=5e-5)
+
+
+def test_the_debug_exercises_fault_is_not_printed_before_it(text):
+    before = text[: text.index("### Exercise 6.6")]
+    assert "without T squared" not in before
+    assert "the less this student listens" not in text
+
+
 def test_erratum_9_the_chapter_says_both(text):
     assert "The gradient of the soft part is $(q - p)/T$." in text
     assert "For large $T$ it falls like $1/T^2$ and the factor $T^2$ balances it." in text
@@ -167,9 +196,37 @@ def student_of(seed, x, loss):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(300):
         optimizer.zero_grad()
-        loss(model(x)).backward()
+        loss(model if x is None else model(x)).backward()
         optimizer.step()
     return models.accuracy(model)
+
+
+def test_soft_answers_win_with_few_pictures_and_not_with_all_when_nothing_else_differs(answers, teacher_logits):
+    """The chapter's comparison: the same pictures, batches and steps, without a label; hard answers or soft ones."""
+    data, loss = digits(), answers["distillation_loss"]
+
+    def gained(count, T):
+        points = []
+        for seed in range(3):
+            shuffled = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed))
+            rows = torch.cat([shuffled[data.y_train[shuffled] == digit][:count] for digit in range(10)])
+            shares = []
+            for soft in (True, False):
+                generator = torch.Generator().manual_seed(seed)
+
+                def both(model_of, soft=soft, rows=rows, generator=generator):
+                    some = rows[torch.randint(len(rows), (min(128, len(rows)),), generator=generator)]
+                    z, v = model_of(data.x_train[some]), teacher_logits[some]
+                    return loss(z, v, v.argmax(1), 1.0, T) if soft else functional.cross_entropy(z, v.argmax(1))
+
+                shares.append(student_of(seed, None, both))
+            points.append(100 * (shares[0] - shares[1]))
+        return np.mean(points)
+
+    few = gained(6, 4.0)
+    assert few > 3
+    assert abs(gained(200, 1.0)) < 1.5
+    assert gained(200, 4.0) < few - 3
 
 
 def test_a_teacher_helps_on_the_same_sixty_pictures_and_more_at_a_high_temperature(answers, teacher_logits):

@@ -96,7 +96,55 @@ def test_erratum_13_b_a_and_the_transposed_a_b_are_the_same_and_start_at_nothing
 
 def test_the_chapter_states_both_corrections(text):
     assert "With two decimals that is 99.80 %." in text
+    assert "99.79" not in text
     assert "It is the same thing transposed" in text
+
+
+def changed(answers, r, alpha, steps=6):
+    """The mean size of the change, as a share of the weights, after a few steps of Adam on Python's help pages."""
+    from pydoc_data.topics import topics
+
+    torch.manual_seed(0)
+    model, manual = (
+        tinygpt.tiny_gpt().requires_grad_(False),
+        "\n\n".join(topics[name] for name in sorted(topics)).encode(),
+    )
+    layers = {name: answers["LoRALinear"](layer, r, alpha) for name, layer in tinygpt.linears(model).items()}
+    for name, layer in layers.items():
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, layer)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 0.001)
+    for rows in tinygpt.windows(manual, 4 * steps, seed=0).split(4):
+        optimizer.zero_grad()
+        functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten()).backward()
+        optimizer.step()
+    before = tinygpt.linears(tinygpt.tiny_gpt())
+    return np.mean(
+        [
+            ((layer.merge().weight - before[n].weight).norm() / before[n].weight.norm()).item()
+            for n, layer in layers.items()
+        ]
+    )
+
+
+def test_alpha_over_r_shrinks_the_change_and_alpha_over_the_root_of_r_holds_it(answers):
+    by_r = [changed(answers, r, 8) for r in (4, 64)]
+    by_root = [changed(answers, r, 4 * r**0.5) for r in (4, 64)]
+    assert by_r[0] == pytest.approx(by_root[0]), "the same factor at rank 4"
+    assert by_r[1] < 0.6 * by_r[0]
+    assert by_root[1] == pytest.approx(by_root[0], rel=0.35)
+
+
+def test_the_chapter_states_what_each_factor_does(text):
+    assert "keeps the change about as large" not in text
+    assert "with it the change shrinks as $r$ grows, while $\\alpha / \\sqrt{r}$ would hold its size" in text
+    assert "arXiv:2312.03732" in text
+
+
+def test_times_are_taken_in_the_courses_one_way(text):
+    assert "timing.timings" in text
+    assert "timing.measure_again" in text
+    assert "perf_counter" not in text
 
 
 def test_all_adapters_of_exercise_7_2_hold_as_many_numbers_as_one_matrix(answers):
@@ -109,7 +157,7 @@ def test_the_matrices_of_tinygpt_cannot_be_cut_to_their_break_even_rank(answers)
     whole = tinygpt.bits_per_byte(cut, windows=16)
     for layer in tinygpt.linears(cut).values():
         u, v = answers["truncated_svd"](layer.weight.detach().numpy(), 64)
-        layer.weight.data = torch.from_numpy(u @ v)
+        layer.weight.data = torch.as_tensor(u @ v, dtype=torch.float32)
     assert tinygpt.bits_per_byte(cut, windows=16) > whole + 0.5
 
 

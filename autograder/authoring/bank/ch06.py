@@ -827,6 +827,23 @@ def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
     return (alpha * T**2 * divergence + (1 - alpha) * hard_loss).item()
 
 
+# %% exercise="6.6" right="SciPy's relative entropy"
+ex_6_6_line = "4"
+
+
+def kd_loss(soft_teacher, soft_student, hard_loss, alpha, T):
+    import scipy.special
+
+    p, q = np.array(soft_teacher, dtype=np.float64), np.array(soft_student, dtype=np.float64)
+    if p.shape != q.shape:
+        raise ValueError(f"soft_teacher has shape {p.shape} and soft_student {q.shape}")
+    if alpha < 0 or alpha > 1:
+        raise ValueError(f"alpha = {alpha}")
+    if T <= 0:
+        raise ValueError(f"T = {T}")
+    return float(alpha * T**2 * scipy.special.rel_entr(p, q).sum(-1).mean() + (1 - alpha) * hard_loss)
+
+
 # %% exercise="6.6" right="cross-entropy less the teacher's entropy"
 ex_6_6_line = 4
 
@@ -1488,6 +1505,21 @@ def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     soft = (log_p.exp() * (log_p - log_q)).sum(1).mean()
     hard = -torch.log_softmax(student_logits, 1)[torch.arange(len(labels)), labels].mean()
     return alpha * T**2 * soft + (1 - alpha) * hard
+
+
+# %% exercise="L6.8" right="logarithms of both, teacher without a graph"
+def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
+    if alpha < 0 or alpha > 1:
+        raise ValueError(f"alpha = {alpha}")
+    if T <= 0:
+        raise ValueError(f"T = {T}")
+    if tuple(student_logits.shape) != tuple(teacher_logits.shape):
+        raise ValueError("student_logits and teacher_logits differ in shape")
+    F = torch.nn.functional
+    with torch.no_grad():
+        log_p = F.log_softmax(teacher_logits / T, dim=-1)
+    each = F.kl_div(F.log_softmax(student_logits / T, dim=-1), log_p, reduction="none", log_target=True).sum(-1)
+    return alpha * T**2 * each.mean() + (1 - alpha) * F.nll_loss(F.log_softmax(student_logits, dim=-1), labels)
 
 
 # %% exercise="L6.8" right="one picture at a time"

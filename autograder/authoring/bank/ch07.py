@@ -286,6 +286,14 @@ def locals_of(d, r, num_matrices):
     return {"d": d, "r": r, "num_matrices": num_matrices}
 
 
+# %% exercise="7.5" right="NumPy in 64 bits"
+def lora_params(d, r, num_matrices):
+    for name, value in {"num_matrices": num_matrices, "r": r, "d": d}.items():
+        if value < 1:
+            raise ValueError(f"{name}: {value}")
+    return np.prod([2, d, r, num_matrices], dtype=np.int64)
+
+
 # %% exercise="7.5" right="counted by torch"
 def lora_params(d, r, num_matrices):
     if d < 1:
@@ -550,6 +558,19 @@ def truncated_svd(w, r):
         raise ValueError("r out of range")
     u, s, vh = torch.linalg.svd(torch.as_tensor(w, dtype=torch.float32), full_matrices=False)
     return u[:, :r], torch.diag(s[:r]) @ vh[:r]
+
+
+# %% exercise="L7.7" right="SciPy, with the values in v"
+def truncated_svd(w, r):
+    import scipy.linalg
+
+    w = np.array(w, dtype=np.float64)
+    if w.ndim != 2:
+        raise ValueError(f"w is of shape {w.shape}")
+    if r < 1 or r > min(w.shape):
+        raise ValueError(f"r = {r} is not in 1 to {min(w.shape)}")
+    u, s, vt = scipy.linalg.svd(w, full_matrices=False, overwrite_a=True)
+    return u[:, :r].tolist(), (s[:r, None] * vt[:r]).tolist()
 
 
 # %% exercise="L7.7" right="eigenvectors of w w^T"
@@ -1774,6 +1795,37 @@ class LoRALinear(torch.nn.Module):
         if self.bias is not None:
             linear.bias.copy_(self.bias)
         return linear
+
+
+# %% exercise="L7.9" right="the factors as layers without bias"
+class LoRALinear(torch.nn.Module):
+    def __init__(self, linear, r, alpha):
+        super().__init__()
+        if r < 1:
+            raise ValueError("r below 1")
+        if alpha <= 0:
+            raise ValueError("alpha not above 0")
+        linear.weight.requires_grad = False
+        if linear.bias is not None:
+            linear.bias.requires_grad = False
+        self.add_module("base", linear)
+        self.A = torch.nn.Parameter(torch.nn.init.normal_(torch.empty(r, linear.in_features), std=0.1))
+        self.B = torch.nn.Parameter(torch.zeros(linear.out_features, r))
+        self.factor = float(alpha) / r
+
+    def change(self):
+        return self.factor * torch.einsum("or,ri->oi", self.B, self.A)
+
+    def forward(self, x):
+        return self.base(x) + x @ self.change().T
+
+    def merge(self):
+        kind = {"bias": self.base.bias is not None, "dtype": self.base.weight.dtype}
+        merged = torch.nn.Linear(self.base.in_features, self.base.out_features, **kind)
+        merged.load_state_dict(self.base.state_dict())
+        with torch.no_grad():
+            merged.weight += self.change()
+        return merged
 
 
 # %% exercise="L7.9" right="one matrix in every forward pass"
