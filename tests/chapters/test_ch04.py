@@ -87,7 +87,12 @@ def test_the_plots_draw_what_was_measured():
     assert crossing.get_xdata()[0] == pytest.approx(25)
     shares = np.array([[0.9, 0.4], [0.8, 0.6]])
     assert pruning.accuracy([0, 0.9], {"a": shares}, 0.9).axes[0].lines[1].get_ydata() == pytest.approx([85, 50])
-    assert len(pruning.bits_per_byte([0.3, 0.5], {"a": [2.1, 2.3]}, 2.0).axes[0].lines) == 2
+    assert [text.get_text() for text in speed.legends[0].get_texts()][1:] == [
+        *("dense with zeros", "CSR", "fewer", "crossover")
+    ]
+    curves = pruning.bits_per_byte([0.3, 0.5], {"a": [[2.1, 2.1], [2.2, 2.4]]}, 2.0).axes[0]
+    assert len(curves.lines) == 2
+    assert curves.lines[1].get_ydata() == pytest.approx([2.1, 2.3])
 
 
 def test_erratum_5_a_quarter_of_the_rows_less_is_at_best_a_third_faster(text):
@@ -191,5 +196,38 @@ def test_wandas_score_keeps_every_layers_output_closer_and_helps_the_whole_model
     assert quality(0.5, "wanda") > quality(0.5, "magnitude") - 0.03
     cost = {kind: quality(0.5, "magnitude", kind) for kind in ("q", "k", "v", "out", "up", "down")}
     assert max(cost, key=cost.get) == "up"
-    for kind in ("q", "k", "v", "out", "down"):
-        assert quality(0.5, "wanda", kind) < cost[kind] + 0.002, kind
+    for kind in ("v", "out"):
+        assert quality(0.5, "wanda", kind) < cost[kind] - 0.01, kind
+    for kind in ("q", "k", "up", "down"):
+        assert abs(quality(0.5, "wanda", kind) - cost[kind]) < 0.04, kind
+
+
+def test_products_that_rounding_noise_lifts_above_a_whole_number_are_named_rightly(text):
+    noisy = [(rate, n) for rate, n in ((0.1, 30), (0.07, 100), (0.28, 25), (0.14, 50)) if rate * n > round(rate * n)]
+    assert noisy == [(0.07, 100), (0.28, 25), (0.14, 50)]
+    assert f"`0.07 * 100` is `{0.07 * 100!r}`" in text
+    assert "0.1 * 30" not in text
+
+
+def test_with_equal_training_under_the_mask_trained_weights_are_ahead_of_a_mask_drawn_first(answers, text):
+    """20 epochs with the mask on, as the chapter compares them."""
+
+    def tuned(model, seed):
+        with torch.no_grad():
+            for layer in model[::2]:
+                layer.weight.copy_(torch.as_tensor(answers["magnitude_prune"](layer.weight.numpy(), 0.95)))
+        masks = {name: (value != 0).float() for name, value in model.named_parameters() if value.ndim == 2}
+        return models.accuracy(models.train(model, epochs=20, seed=seed, masks=masks))
+
+    for seed in range(2):
+        torch.manual_seed(seed)
+        untrained = models.mlp()
+        assert tuned(models.trained_mlp(seed), seed) > tuned(untrained, seed)
+    assert "equally long with the mask on" in text
+
+
+def test_what_the_chapter_says_of_the_papers(text):
+    assert "1.2 to 2.1 times as fast as dense ones" in text
+    assert "1.5 to 3" not in text
+    assert "Rethinking the Value of Network Pruning, 2019, arXiv:1810.05270" in text
+    assert "Liu et al. (2019)" in text

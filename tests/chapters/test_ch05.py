@@ -139,14 +139,15 @@ def test_few_weights_show_the_ticket_ahead_of_new_weights_and_those_ahead_of_a_s
         lambda: make_model(seed), lambda model, masks: trained(model, masks, seed), RATE, ROUNDS
     )
     ticket = models.accuracy(trained(model, masks, seed))
-    answers["rewind"](model, copy_of(make_model(1000 + ROUNDS)), masks)
+    other = copy_of(make_model(1000 + ROUNDS))
+    answers["rewind"](model, other, masks)
     new_weights = models.accuracy(trained(model, masks, seed))
     generator = torch.Generator().manual_seed(ROUNDS)
     moved = {
         name: mask.flatten()[torch.randperm(mask.numel(), generator=generator)].reshape(mask.shape)
         for name, mask in masks.items()
     }
-    answers["rewind"](model, copy_of(make_model(seed)), moved)
+    answers["rewind"](model, other, moved)  # one thing changes at a time: here the places, above the values
     shuffled = models.accuracy(trained(model, moved, seed))
     whole = models.accuracy(trained(make_model(seed), {}, seed))
     assert ticket > new_weights + 0.02 > shuffled + 0.05
@@ -154,3 +155,45 @@ def test_few_weights_show_the_ticket_ahead_of_new_weights_and_those_ahead_of_a_s
     answers["rewind"](model, copy_of(trained(make_model(seed), {}, seed, 1)), masks)
     late = models.accuracy(trained(model, masks, seed, EPOCHS - 1))
     assert abs(late - ticket) < 0.03, "at this size rewinding late makes little difference"
+
+
+def test_the_ticket_is_within_the_noise_of_a_random_draw_at_seven_percent_and_behind_it_at_three(answers, text):
+    """The mean over the chapter's three seeds, as the chapter prints it."""
+    behind, noise = {6: [], ROUNDS: []}, []
+    for seed in (0, 1, 2):
+        given = []
+
+        def train(model, masks, seed=seed, given=given):
+            given.append({name: mask.clone() for name, mask in masks.items()})
+            trained(model, masks, seed)
+
+        model, masks = answers["find_ticket"](lambda seed=seed: make_model(seed), train, RATE, ROUNDS)
+        whole = models.accuracy(trained(make_model(seed), {}, seed))
+        noise.append(abs(whole - models.accuracy(trained(make_model(1000 + 100 * seed), {}, seed))))
+        for k, kept in ((6, given[6]), (ROUNDS, masks)):
+            answers["rewind"](model, copy_of(make_model(seed)), kept)
+            behind[k].append(whole - models.accuracy(trained(model, kept, seed)))
+    assert np.mean(behind[6]) < 0.01 < np.mean(behind[ROUNDS])
+    assert np.mean(noise) < 0.01, "the whole network from another draw"
+    assert "stay a little behind" in text
+    assert "shuffled, it loses more" not in text
+
+
+def test_a_share_of_few_weights_that_is_rounded_to_the_nearest_removes_none(answers):
+    left = 10
+    for _ in range(50):
+        left -= round(0.04 * left)
+    assert left == 10
+    assert answers["iterative_prune"](10, 0.04, 50)[-1] < 2
+
+
+def test_the_list_of_steps_leaves_exercise_5_2_to_the_learner(text):
+    steps, _ = text.split("### Exercise 5.2")
+    assert "keep a copy" not in steps
+    assert "back to their values" not in steps
+
+
+def test_the_tolerance_of_the_rounds_is_stated_and_a_small_rate_takes_many(answers, text):
+    assert "less than $10^{-9}$ is missing" in text
+    assert answers["imp_rounds"](0.8, 0.01) == 161
+    assert "`imp_rounds(0.8, 0.01)` is 161" in text

@@ -161,7 +161,7 @@ def magnitude_prune(weights, sparsity):
     return w * ~below.reshape(w.shape)
 
 
-# %% exercise="4.5" wrong="prunes by value, not magnitude"
+# %% exercise="4.5" wrong="prunes by value, not magnitude" likely=true
 def magnitude_prune(weights, sparsity):
     if not 0 <= sparsity <= 1:
         raise ValueError("sparsity")
@@ -191,7 +191,7 @@ def magnitude_prune(weights, sparsity):
     return w
 
 
-# %% exercise="4.5" wrong="rounds down"
+# %% exercise="4.5" wrong="rounds down" likely=true
 def magnitude_prune(weights, sparsity):
     if not 0 <= sparsity <= 1:
         raise ValueError("sparsity")
@@ -221,7 +221,7 @@ def magnitude_prune(weights, sparsity):
     return w
 
 
-# %% exercise="4.5" wrong="threshold takes all ties"
+# %% exercise="4.5" wrong="threshold takes all ties" likely=true
 def magnitude_prune(weights, sparsity):
     if not 0 <= sparsity <= 1:
         raise ValueError("sparsity")
@@ -292,7 +292,7 @@ def magnitude_prune(weights, sparsity):
     return w
 
 
-# %% exercise="4.5" wrong="each row on its own"
+# %% exercise="4.5" wrong="each row on its own" likely=true
 def magnitude_prune(weights, sparsity):
     if not 0 <= sparsity <= 1:
         raise ValueError("sparsity")
@@ -324,7 +324,7 @@ def magnitude_prune(weights, sparsity):
     return w
 
 
-# %% exercise="4.5" wrong="writes into its input"
+# %% exercise="4.5" wrong="writes into its input" likely=true
 def magnitude_prune(weights, sparsity):
     if not 0 <= sparsity <= 1:
         raise ValueError("sparsity")
@@ -350,6 +350,122 @@ def magnitude_prune(weights, sparsity):
     k = int(np.ceil(sparsity * w.size - 1e-9))
     w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
     return w
+
+
+# %% exercise="4.5" wrong="rounds to the nearest, halves up" likely=true
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights, order="C")
+    k = int(sparsity * w.size + 0.5)
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="a guard relative to the product, a thousand times as wide for a thousand weights"
+def magnitude_prune(weights, sparsity):
+    import math
+
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights, order="C")
+    k = sparsity * w.size
+    k = round(k) if math.isclose(k, round(k)) else math.ceil(k)
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="a guard of three digits"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights, order="C")
+    k = int(np.ceil(round(sparsity * w.size, 3)))
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="a transposed array comes back as it was"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights)  # keeps the order in memory
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" wrong="counts positions as they are stored, not row by row"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.array(weights)
+    flat = w.ravel(order="K")
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    flat[np.argsort(np.abs(flat), kind="stable")[:k]] = 0
+    return w if np.shares_memory(flat, w) else flat.reshape(w.shape)
+
+
+# %% exercise="4.5" wrong="changes a list that it is given"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    flat = weights if isinstance(weights, list) and not isinstance(weights[0], list) else list(np.ravel(weights))
+    k = int(np.ceil(sparsity * len(flat) - 1e-9))
+    for i in np.argsort(np.abs(flat), kind="stable")[:k]:
+        flat[i] = 0.0
+    return np.array(flat).reshape(np.shape(weights))
+
+
+# %% exercise="4.5" wrong="compares in half precision"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.asarray(weights)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    kept = np.ones(w.size, dtype=bool)
+    with np.errstate(all="ignore"):
+        kept[np.argsort(np.abs(w).astype(np.float16), axis=None, kind="stable")[:k]] = False
+    return np.where(kept.reshape(w.shape), w, 0)
+
+
+# %% exercise="4.5" wrong="sorts by the negative, which wraps in unsigned integers"
+def magnitude_prune(weights, sparsity):
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    w = np.asarray(weights)
+    k = int(np.ceil(sparsity * w.size - 1e-9))
+    kept = np.zeros(w.size, dtype=bool)
+    kept[np.argsort(-np.abs(w).ravel()[::-1], kind="stable")[: w.size - k]] = True
+    return np.where(kept[::-1].reshape(w.shape), w, 0)
+
+
+# %% exercise="4.5" wrong="a sparsity a little above 1 is taken for 1"
+def magnitude_prune(weights, sparsity):
+    if not -0.01 <= sparsity <= 1.01:
+        raise ValueError("sparsity")
+    w = np.array(weights, order="C")
+    k = max(int(np.ceil(sparsity * w.size - 1e-9)), 0)
+    w.reshape(-1)[np.argsort(np.abs(w), axis=None, kind="stable")[:k]] = 0
+    return w
+
+
+# %% exercise="4.5" right="a heap of the smallest, exact fractions"
+def magnitude_prune(weights, sparsity):
+    import heapq
+    import math
+    from fractions import Fraction
+
+    if sparsity < 0 or sparsity > 1:
+        raise ValueError("sparsity is no share")
+    w = np.asarray(weights)
+    flat = [float(value) for value in w.flatten()]
+    product = Fraction(sparsity) * len(flat)
+    nearest = round(product)
+    k = nearest if abs(product - nearest) < Fraction(1, 10**9) else math.ceil(product)
+    for i in heapq.nsmallest(k, range(len(flat)), key=lambda i: (abs(flat[i]), i)):
+        flat[i] = 0
+    return np.reshape(flat, w.shape)
 
 
 # %% [markdown]
@@ -439,7 +555,7 @@ def prune_neurons(w1, b1, w2, keep):
     return select @ w1, select @ b1, w2 @ select.T
 
 
-# %% exercise="L4.7" wrong="sets to zero and keeps the shape"
+# %% exercise="L4.7" wrong="sets to zero and keeps the shape" likely=true
 def prune_neurons(w1, b1, w2, keep):
     if len(b1) != len(w1):
         raise ValueError("b1")
@@ -452,7 +568,7 @@ def prune_neurons(w1, b1, w2, keep):
     return w1 * mask[:, None], b1 * mask, w2 * mask
 
 
-# %% exercise="L4.7" wrong="forgets the columns of w2"
+# %% exercise="L4.7" wrong="forgets the columns of w2" likely=true
 def prune_neurons(w1, b1, w2, keep):
     if len(b1) != len(w1):
         raise ValueError("b1")
@@ -464,7 +580,7 @@ def prune_neurons(w1, b1, w2, keep):
     return w1[keep], b1[keep], w2
 
 
-# %% exercise="L4.7" wrong="takes rows of w2"
+# %% exercise="L4.7" wrong="takes rows of w2" likely=true
 def prune_neurons(w1, b1, w2, keep):
     if len(b1) != len(w1):
         raise ValueError("b1")
@@ -512,7 +628,7 @@ def prune_neurons(w1, b1, w2, keep):
     return w1[keep], np.zeros(len(keep)), w2[:, keep]
 
 
-# %% exercise="L4.7" wrong="ignores the order of keep in w2"
+# %% exercise="L4.7" wrong="ignores the order of keep in w2" likely=true
 def prune_neurons(w1, b1, w2, keep):
     if len(b1) != len(w1):
         raise ValueError("b1")
@@ -554,6 +670,93 @@ def prune_neurons(w1, b1, w2, keep):
 def prune_neurons(w1, b1, w2, keep):
     keep = list(map(int, keep))
     return w1[keep], b1[keep], w2[:, keep]
+
+
+# %% exercise="L4.7" wrong="a single bias for all neurons passes"
+def prune_neurons(w1, b1, w2, keep):
+    keep = list(map(int, keep))
+    if len(b1) not in (1, len(w1)):
+        raise ValueError("b1")
+    b1 = np.broadcast_to(b1, len(w1))
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    return w1[keep], b1[keep], w2[:, keep]
+
+
+# %% exercise="L4.7" wrong="a w2 of one column passes"
+def prune_neurons(w1, b1, w2, keep):
+    keep = list(map(int, keep))
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] not in (1, len(w1)):
+        raise ValueError("w2")
+    w2 = np.broadcast_to(w2, (len(w2), len(w1)))
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    return w1[keep], b1[keep], w2[:, keep]
+
+
+# %% exercise="L4.7" wrong="looks at the first and the last of keep only"
+def prune_neurons(w1, b1, w2, keep):
+    keep = list(map(int, keep))
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    if any(not 0 <= i < len(w1) for i in (keep[0], keep[-1])) or len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    return (
+        [w1[i % len(w1)] for i in keep],
+        [b1[i % len(w1)] for i in keep],
+        [[row[i % len(w1)] for i in keep] for row in w2],
+    )
+
+
+# %% exercise="L4.7" wrong="the same number twice passes in an array"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    if isinstance(keep, list) and len(set(keep)) < len(keep):
+        raise ValueError("keep")
+    keep = list(map(int, keep))
+    if min(keep) < 0 or max(keep) >= len(w1):
+        raise ValueError("keep")
+    return w1[keep], b1[keep], w2[:, keep]
+
+
+# %% exercise="L4.7" wrong="the neurons come in the order of w1" likely=true
+def prune_neurons(w1, b1, w2, keep):
+    kept = sorted(map(int, keep))
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    if kept[0] < 0 or kept[-1] >= len(w1) or len(set(kept)) < len(kept):
+        raise ValueError("keep")
+    return w1[kept], b1[kept], w2[:, kept]
+
+
+# %% exercise="L4.7" wrong="empties keep while it works"
+def prune_neurons(w1, b1, w2, keep):
+    if len(b1) != len(w1):
+        raise ValueError("b1")
+    if w2.shape[1] != len(w1):
+        raise ValueError("w2")
+    if min(keep) < 0 or max(keep) >= len(w1) or len(set(map(int, keep))) < len(keep):
+        raise ValueError("keep")
+    keep = keep if isinstance(keep, list) else keep.tolist()
+    small = [], [], [[] for _ in w2]
+    while keep:
+        i = keep.pop(0)
+        small[0].append(w1[i])
+        small[1].append(b1[i])
+        for row, whole in zip(small[2], w2):
+            row.append(whole[i])
+    return small
 
 
 # %% [markdown]
@@ -603,7 +806,7 @@ def mask_2_4(w):
     return (beaten.sum(-1) < 2).reshape(w.shape)
 
 
-# %% exercise="L4.8" wrong="largest values, not magnitudes"
+# %% exercise="L4.8" wrong="largest values, not magnitudes" likely=true
 def mask_2_4(w):
     w = np.asarray(w)
     if w.shape[-1] % 4:
@@ -612,7 +815,7 @@ def mask_2_4(w):
     return (ranks >= 2).reshape(w.shape)
 
 
-# %% exercise="L4.8" wrong="half of the whole array"
+# %% exercise="L4.8" wrong="half of the whole array" likely=true
 def mask_2_4(w):
     w = np.asarray(w)
     if w.shape[-1] % 4:
@@ -631,7 +834,7 @@ def mask_2_4(w):
     return (ranks < 2).reshape(w.shape)
 
 
-# %% exercise="L4.8" wrong="ties: keeps the earlier"
+# %% exercise="L4.8" wrong="ties: keeps the earlier" likely=true
 def mask_2_4(w):
     w = np.asarray(w)
     if w.shape[-1] % 4:
@@ -658,7 +861,7 @@ def mask_2_4(w):
     return np.stack([pairs[:, 0] > pairs[:, 1], pairs[:, 0] <= pairs[:, 1]], 1).reshape(w.shape)
 
 
-# %% exercise="L4.8" wrong="groups along the first axis"
+# %% exercise="L4.8" wrong="groups along the first axis" likely=true
 def mask_2_4(w):
     w = np.asarray(w)
     if w.shape[-1] % 4:
@@ -678,7 +881,7 @@ def mask_2_4(w):
     return np.swapaxes(ranks >= 2, -1, -2).reshape(w.shape)
 
 
-# %% exercise="L4.8" wrong="returns the pruned weights"
+# %% exercise="L4.8" wrong="returns the pruned weights" likely=true
 def mask_2_4(w):
     w = np.asarray(w)
     if w.shape[-1] % 4:
@@ -693,6 +896,55 @@ def mask_2_4(w):
     if w.size % 4:
         raise ValueError("w")
     ranks = np.argsort(np.argsort(np.abs(w).reshape(-1, 4), axis=1, kind="stable"), axis=1)
+    return (ranks >= 2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="breaks ties by a little noise, which outweighs small weights"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    groups = np.abs(w).reshape(-1, 4) + 1e-9 * np.arange(4)
+    ranks = np.argsort(np.argsort(groups, axis=1), axis=1)
+    return (ranks >= 2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="compares in half precision"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    with np.errstate(all="ignore"):
+        groups = np.abs(w).astype(np.float16).reshape(-1, 4)
+    ranks = np.argsort(np.argsort(groups, axis=1, kind="stable"), axis=1)
+    return (ranks >= 2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="compares squares, which wrap in small integers"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    ranks = np.argsort(np.argsort((w * w).reshape(-1, 4), axis=1, kind="stable"), axis=1)
+    return (ranks >= 2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="checks the second axis instead of the last"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[min(1, w.ndim - 1)] % 4 or w.size % 4:
+        raise ValueError("w")
+    ranks = np.argsort(np.argsort(np.abs(w).reshape(-1, 4), axis=1, kind="stable"), axis=1)
+    return (ranks >= 2).reshape(w.shape)
+
+
+# %% exercise="L4.8" wrong="groups as they are stored, so a transposed w goes wrong"
+def mask_2_4(w):
+    w = np.asarray(w)
+    if w.shape[-1] % 4:
+        raise ValueError("w")
+    groups = np.abs(w).ravel(order="K").reshape(-1, 4)
+    ranks = np.argsort(np.argsort(groups, axis=1, kind="stable"), axis=1)
     return (ranks >= 2).reshape(w.shape)
 
 
@@ -732,28 +984,28 @@ def wanda_scores(w, x):
     return np.abs(w) @ np.diag(np.sqrt(np.einsum("sj,sj->j", x, x)))
 
 
-# %% exercise="L4.9" wrong="forgets the magnitude"
+# %% exercise="L4.9" wrong="forgets the magnitude" likely=true
 def wanda_scores(w, x):
     if x.shape[1] != w.shape[1]:
         raise ValueError("x")
     return w * np.linalg.norm(x, axis=0)
 
 
-# %% exercise="L4.9" wrong="norm over the inputs of each sample"
+# %% exercise="L4.9" wrong="norm over the inputs of each sample" likely=true
 def wanda_scores(w, x):
     if x.shape[1] != w.shape[1]:
         raise ValueError("x")
     return np.abs(w) * np.linalg.norm(x, axis=1)[: w.shape[1]]
 
 
-# %% exercise="L4.9" wrong="no root"
+# %% exercise="L4.9" wrong="no root" likely=true
 def wanda_scores(w, x):
     if x.shape[1] != w.shape[1]:
         raise ValueError("x")
     return np.abs(w) * (x**2).sum(0)
 
 
-# %% exercise="L4.9" wrong="mean over the samples"
+# %% exercise="L4.9" wrong="mean over the samples" likely=true
 def wanda_scores(w, x):
     if x.shape[1] != w.shape[1]:
         raise ValueError("x")
@@ -807,3 +1059,67 @@ def wanda_scores(w, x):
     np.abs(w, out=w)
     w *= np.linalg.norm(x, axis=0)
     return w
+
+
+# %% exercise="L4.9" wrong="scores in the integer type of w" likely=true
+def wanda_scores(w, x):
+    w, x = np.asarray(w), np.asarray(x)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    scores = np.empty_like(w)
+    scores[...] = np.abs(w) * np.linalg.norm(x, axis=0)
+    return scores
+
+
+# %% exercise="L4.9" wrong="adds a little to every norm"
+def wanda_scores(w, x):
+    w, x = np.asarray(w), np.asarray(x)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return np.abs(w) * (np.linalg.norm(x, axis=0) + 1e-8)
+
+
+# %% exercise="L4.9" wrong="half precision"
+def wanda_scores(w, x):
+    w, x = np.asarray(w), np.asarray(x)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    with np.errstate(all="ignore"):
+        return (np.abs(w) * np.linalg.norm(x, axis=0)).astype(np.float16)
+
+
+# %% exercise="L4.9" wrong="whole norms for whole inputs"
+def wanda_scores(w, x):
+    w, x = np.asarray(w), np.asarray(x)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return np.abs(w) * np.linalg.norm(x, axis=0).astype(x.dtype)
+
+
+# %% exercise="L4.9" wrong="at most a thousand samples"
+def wanda_scores(w, x):
+    w, x = np.asarray(w), np.asarray(x)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    return np.abs(w) * np.linalg.norm(x[:1000], axis=0)
+
+
+# %% exercise="L4.9" wrong="squares x in place"
+def wanda_scores(w, x):
+    w, x = np.asarray(w), np.asarray(x)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    x = x if x.dtype == float else x.astype(float)
+    np.square(x, out=x)
+    return np.abs(w) * np.sqrt(x.sum(axis=0))
+
+
+# %% exercise="L4.9" right="column by column, in Python numbers"
+def wanda_scores(w, x):
+    w, x = np.asarray(w), np.asarray(x)
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("w and x have different numbers of columns")
+    scores = np.zeros(w.shape)
+    for j in range(w.shape[1]):
+        scores[:, j] = np.abs(w[:, j].astype(float)) * sum(value * value for value in x[:, j].tolist()) ** 0.5
+    return scores

@@ -112,14 +112,14 @@ ex_5_4 = "c"
 # ## 5.5 iterative_prune
 
 
-# %% exercise="5.5" wrong="a share of the whole each round"
+# %% exercise="5.5" wrong="a share of the whole each round" likely=true
 def iterative_prune(total_params, prune_rate, rounds):
     if total_params < 0 or not 0 <= prune_rate <= 1 or rounds < 0:
         raise ValueError("total_params, prune_rate or rounds")
     return [total_params * (1 - prune_rate * (k + 1)) for k in range(rounds)]
 
 
-# %% exercise="5.5" wrong="starts with the whole network"
+# %% exercise="5.5" wrong="starts with the whole network" likely=true
 def iterative_prune(total_params, prune_rate, rounds):
     if total_params < 0 or not 0 <= prune_rate <= 1 or rounds < 0:
         raise ValueError("total_params, prune_rate or rounds")
@@ -140,14 +140,14 @@ def iterative_prune(total_params, prune_rate, rounds):
     return [total_params * (1 - (1 - prune_rate) ** (k + 1)) for k in range(rounds)]
 
 
-# %% exercise="5.5" wrong="keeps the share it should remove"
+# %% exercise="5.5" wrong="keeps the share it should remove" likely=true
 def iterative_prune(total_params, prune_rate, rounds):
     if total_params < 0 or not 0 <= prune_rate <= 1 or rounds < 0:
         raise ValueError("total_params, prune_rate or rounds")
     return [total_params * prune_rate ** (k + 1) for k in range(rounds)]
 
 
-# %% exercise="5.5" wrong="only the last count"
+# %% exercise="5.5" wrong="only the last count" likely=true
 def iterative_prune(total_params, prune_rate, rounds):
     if total_params < 0 or not 0 <= prune_rate <= 1 or rounds < 0:
         raise ValueError("total_params, prune_rate or rounds")
@@ -229,11 +229,49 @@ def iterative_prune(total_params, prune_rate, rounds):
     return np.array(list(accumulate([total_params] + [1 - prune_rate] * rounds, lambda a, b: a * b))[1:])
 
 
+# %% exercise="5.5" wrong="a total a little below zero passes"
+def iterative_prune(total_params, prune_rate, rounds):
+    if int(total_params) < 0 or not 0 <= prune_rate <= 1 or rounds < 0:
+        raise ValueError("total_params, prune_rate or rounds")
+    return [total_params * (1 - prune_rate) ** (k + 1) for k in range(rounds)]
+
+
+# %% exercise="5.5" wrong="a rate a little outside 0 to 1 passes"
+def iterative_prune(total_params, prune_rate, rounds):
+    if total_params < 0 or not 0 <= round(prune_rate, 2) <= 1 or rounds < 0:
+        raise ValueError("total_params, prune_rate or rounds")
+    return [total_params * (1 - prune_rate) ** (k + 1) for k in range(rounds)]
+
+
+# %% exercise="5.5" wrong="gives up after a hundred rounds"
+def iterative_prune(total_params, prune_rate, rounds):
+    if total_params < 0 or not 0 <= prune_rate <= 1 or rounds < 0:
+        raise ValueError("total_params, prune_rate or rounds")
+    return [total_params * (1 - prune_rate) ** (k + 1) for k in range(min(rounds, 100))]
+
+
+# %% exercise="5.5" wrong="remembers the counts of a network that it has seen"
+def iterative_prune(total_params, prune_rate, rounds, _seen={}):
+    if total_params < 0 or not 0 <= prune_rate <= 1 or rounds < 0:
+        raise ValueError("total_params, prune_rate or rounds")
+    counts = _seen.setdefault((total_params, rounds), [])
+    while len(counts) < rounds:
+        counts.append((counts[-1] if counts else total_params) * (1 - prune_rate))
+    return counts
+
+
+# %% exercise="5.5" wrong="takes away a count that was rounded"
+def iterative_prune(total_params, prune_rate, rounds):
+    if total_params < 0 or not 0 <= prune_rate <= 1 or rounds < 0:
+        raise ValueError("total_params, prune_rate or rounds")
+    return [round(total_params * (1 - prune_rate) ** (k + 1), 3) for k in range(rounds)]
+
+
 # %% [markdown]
 # ## L5.6 imp_rounds
 
 
-# %% exercise="L5.6" wrong="lets rounding noise add a round"
+# %% exercise="L5.6" wrong="lets rounding noise add a round" likely=true
 def imp_rounds(target_sparsity, prune_rate):
     if not 0 <= target_sparsity < 1:
         raise ValueError("target_sparsity")
@@ -254,7 +292,7 @@ def imp_rounds(target_sparsity, prune_rate):
     return int(np.ceil(np.log(1 - target_sparsity) / np.log(1 - prune_rate)))
 
 
-# %% exercise="L5.6" wrong="rounds to the nearest round"
+# %% exercise="L5.6" wrong="rounds to the nearest round" likely=true
 def imp_rounds(target_sparsity, prune_rate):
     if not 0 <= target_sparsity < 1:
         raise ValueError("target_sparsity")
@@ -272,7 +310,7 @@ def imp_rounds(target_sparsity, prune_rate):
     return int(np.ceil(round(np.log(1 - target_sparsity) / np.log(1 - prune_rate), 1)))
 
 
-# %% exercise="L5.6" wrong="a share of the whole each round"
+# %% exercise="L5.6" wrong="a share of the whole each round" likely=true
 def imp_rounds(target_sparsity, prune_rate):
     if not 0 <= target_sparsity < 1:
         raise ValueError("target_sparsity")
@@ -375,6 +413,78 @@ def imp_rounds(target_sparsity, prune_rate):
     return np.int64(rounds)
 
 
+# %% exercise="L5.6" wrong="a rate of 1 passes"
+def imp_rounds(target_sparsity, prune_rate):
+    if not 0 <= target_sparsity < 1:
+        raise ValueError("target_sparsity")
+    if not 0 < prune_rate <= 1:
+        raise ValueError("prune_rate")
+    rounds = 0
+    while 1 - (1 - prune_rate) ** rounds < target_sparsity - 1e-9:
+        rounds += 1
+    return rounds
+
+
+# %% exercise="L5.6" wrong="gives up after a hundred rounds"
+def imp_rounds(target_sparsity, prune_rate):
+    if not 0 <= target_sparsity < 1:
+        raise ValueError("target_sparsity")
+    if not 0 < prune_rate < 1:
+        raise ValueError("prune_rate")
+    for rounds in range(100):
+        if 1 - (1 - prune_rate) ** rounds >= target_sparsity - 1e-9:
+            return rounds
+    return 100
+
+
+# %% exercise="L5.6" wrong="a tolerance of a ten-thousandth"
+def imp_rounds(target_sparsity, prune_rate):
+    if not 0 <= target_sparsity < 1:
+        raise ValueError("target_sparsity")
+    if not 0 < prune_rate < 1:
+        raise ValueError("prune_rate")
+    rounds = 0
+    while 1 - (1 - prune_rate) ** rounds < target_sparsity - 5e-5:
+        rounds += 1
+    return rounds
+
+
+# %% exercise="L5.6" wrong="the target rounded to four digits"
+def imp_rounds(target_sparsity, prune_rate):
+    if not 0 <= target_sparsity < 1:
+        raise ValueError("target_sparsity")
+    if not 0 < prune_rate < 1:
+        raise ValueError("prune_rate")
+    rounds, target_sparsity = 0, round(target_sparsity, 4)
+    while 1 - (1 - prune_rate) ** rounds < target_sparsity - 1e-9:
+        rounds += 1
+    return rounds
+
+
+# %% exercise="L5.6" wrong="rates near 0 and near 1 are refused"
+def imp_rounds(target_sparsity, prune_rate):
+    if not 0 <= target_sparsity < 1:
+        raise ValueError("target_sparsity")
+    if not 0.001 < prune_rate < 0.999:
+        raise ValueError("prune_rate")
+    return int(np.ceil(np.round(np.log1p(-target_sparsity) / np.log1p(-prune_rate), 6)))
+
+
+# %% exercise="L5.6" right="exact fractions of the decimals, without a tolerance"
+def imp_rounds(target_sparsity, prune_rate):
+    from fractions import Fraction
+
+    if not 0 <= target_sparsity < 1:
+        raise ValueError(f"target_sparsity = {target_sparsity}")
+    if not 0 < prune_rate < 1:
+        raise ValueError(f"prune_rate = {prune_rate}")
+    target, rate = (Fraction(str(value)) for value in (target_sparsity, prune_rate))
+    removed, rounds = Fraction(0), 0
+    while removed < target:
+        removed, rounds = removed + (1 - removed) * rate, rounds + 1
+    return rounds
+
+
 # %% [markdown]
 # ## L5.7 rewind
 
@@ -392,7 +502,7 @@ def rewind(model, initial_state, masks):
             parameters[name].mul_(mask)
 
 
-# %% exercise="L5.7" wrong="leaves pruned weights at their initial values"
+# %% exercise="L5.7" wrong="leaves pruned weights at their initial values" likely=true
 def rewind(model, initial_state, masks):
     parameters = dict(model.named_parameters())
     for name, mask in masks.items():
@@ -417,7 +527,7 @@ def rewind(model, initial_state, masks):
             value.copy_(torch.where(mask == 1, initial_state[name], value))
 
 
-# %% exercise="L5.7" wrong="leaves parameters without a mask as trained"
+# %% exercise="L5.7" wrong="leaves parameters without a mask as trained" likely=true
 def rewind(model, initial_state, masks):
     parameters = dict(model.named_parameters())
     for name, mask in masks.items():
@@ -472,7 +582,7 @@ def rewind(model, initial_state, masks):
             value.copy_(initial_state[name] * (1 - masks.get(name, 0 * value)))
 
 
-# %% exercise="L5.7" wrong="shares the tensors of initial_state"
+# %% exercise="L5.7" wrong="shares the tensors of initial_state" likely=true
 def rewind(model, initial_state, masks):
     parameters = dict(model.named_parameters())
     for name, mask in masks.items():
@@ -511,7 +621,7 @@ def rewind(model, initial_state, masks):
         setattr(model.get_submodule(layer), last, torch.nn.Parameter(value))
 
 
-# %% exercise="L5.7" wrong="works on a copy of the model"
+# %% exercise="L5.7" wrong="works on a copy of the model" likely=true
 def rewind(model, initial_state, masks):
     import copy
 
@@ -627,11 +737,106 @@ def rewind(model, initial_state, masks):
         value.data = fresh
 
 
+# %% exercise="L5.7" wrong="only linear layers"
+def rewind(model, initial_state, masks):
+    parameters = dict(model.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters or mask.shape != parameters[name].shape:
+            raise ValueError("masks")
+    if not set(parameters) <= set(initial_state):
+        raise ValueError("initial_state")
+    with torch.no_grad():
+        for path, layer in model.named_modules():
+            if isinstance(layer, torch.nn.Linear):
+                for last, value in layer.named_parameters():
+                    name = f"{path}.{last}" if path else last
+                    value.copy_(initial_state[name] * masks.get(name, 1))
+
+
+# %% exercise="L5.7" wrong="goes through single precision"
+def rewind(model, initial_state, masks):
+    parameters = dict(model.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters or mask.shape != parameters[name].shape:
+            raise ValueError("masks")
+    if not set(parameters) <= set(initial_state):
+        raise ValueError("initial_state")
+    with torch.no_grad():
+        for name, value in parameters.items():
+            value.copy_(initial_state[name].float() * masks.get(name, 1))
+
+
+# %% exercise="L5.7" wrong="takes the zeros that the model has for pruned weights"
+def rewind(model, initial_state, masks):
+    parameters = dict(model.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters or mask.shape != parameters[name].shape:
+            raise ValueError("masks")
+    if not set(parameters) <= set(initial_state):
+        raise ValueError("initial_state")
+    with torch.no_grad():
+        for name, value in parameters.items():
+            alive = value != 0
+            value.copy_(initial_state[name] * masks.get(name, 1) * alive)
+
+
+# %% exercise="L5.7" wrong="a mask of a single number passes"
+def rewind(model, initial_state, masks):
+    parameters = dict(model.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters or (mask.numel() > 1 and mask.shape != parameters[name].shape):
+            raise ValueError("masks")
+    if not set(parameters) <= set(initial_state):
+        raise ValueError("initial_state")
+    with torch.no_grad():
+        for name, value in parameters.items():
+            value.copy_(initial_state[name] * masks.get(name, 1))
+
+
+# %% exercise="L5.7" wrong="only a mask's first axis is compared"
+def rewind(model, initial_state, masks):
+    parameters = dict(model.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters or mask.shape[:1] != parameters[name].shape[:1]:
+            raise ValueError("masks")
+    if not set(parameters) <= set(initial_state):
+        raise ValueError("initial_state")
+    with torch.no_grad():
+        for name, value in parameters.items():
+            value.copy_(initial_state[name] * masks.get(name, 1))
+
+
+# %% exercise="L5.7" wrong="a missing matrix in initial_state is passed over where it has no mask"
+def rewind(model, initial_state, masks):
+    parameters = dict(model.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters or mask.shape != parameters[name].shape:
+            raise ValueError("masks")
+    if not {name for name, value in parameters.items() if name in masks or value.ndim < 2} <= set(initial_state):
+        raise ValueError("initial_state")
+    with torch.no_grad():
+        for name, value in parameters.items():
+            value.copy_(initial_state.get(name, value) * masks.get(name, 1))
+
+
+# %% exercise="L5.7" right="in any order, each parameter on its own"
+def rewind(model, initial_state, masks):
+    own = {name: value for name, value in model.named_parameters()}
+    for name in masks:
+        if name not in own or tuple(masks[name].shape) != tuple(own[name].shape):
+            raise ValueError(f"masks does not fit at {name}")
+    if any(name not in initial_state for name in own):
+        raise ValueError("initial_state is incomplete")
+    for name in reversed(list(own)):
+        start = initial_state[name].detach().clone()
+        own[name].data[...] = start.masked_fill(masks[name] == 0, 0) if name in masks else start
+
+
 # %% [markdown]
 # ## L5.8 find_ticket
 
 
-# %% exercise="L5.8" wrong="keeps the trained weights"
+# %% exercise="L5.8" wrong="keeps the trained weights" likely=true
 def find_ticket(make_model, train, prune_rate, rounds):
     if not 0 <= prune_rate <= 1:
         raise ValueError("prune_rate")
@@ -701,7 +906,7 @@ def find_ticket(make_model, train, prune_rate, rounds):
     return model, masks
 
 
-# %% exercise="L5.8" wrong="keeps no copy of the start"
+# %% exercise="L5.8" wrong="keeps no copy of the start" likely=true
 def find_ticket(make_model, train, prune_rate, rounds):
     if not 0 <= prune_rate <= 1:
         raise ValueError("prune_rate")
@@ -771,7 +976,7 @@ def find_ticket(make_model, train, prune_rate, rounds):
     return model, masks
 
 
-# %% exercise="L5.8" wrong="prunes each matrix for itself"
+# %% exercise="L5.8" wrong="prunes each matrix for itself" likely=true
 def find_ticket(make_model, train, prune_rate, rounds):
     if not 0 <= prune_rate <= 1:
         raise ValueError("prune_rate")
@@ -909,7 +1114,7 @@ def find_ticket(make_model, train, prune_rate, rounds):
     return model, masks
 
 
-# %% exercise="L5.8" wrong="prunes biases too"
+# %% exercise="L5.8" wrong="prunes biases too" likely=true
 def find_ticket(make_model, train, prune_rate, rounds):
     if not 0 <= prune_rate <= 1:
         raise ValueError("prune_rate")
@@ -955,7 +1160,7 @@ def find_ticket(make_model, train, prune_rate, rounds):
     return model, masks
 
 
-# %% exercise="L5.8" wrong="trains the ticket before it returns it"
+# %% exercise="L5.8" wrong="trains the ticket before it returns it" likely=true
 def find_ticket(make_model, train, prune_rate, rounds):
     if not 0 <= prune_rate <= 1:
         raise ValueError("prune_rate")
@@ -1266,3 +1471,246 @@ def find_ticket(make_model, train, prune_rate, rounds):
         return search(masks, rounds - 1)
 
     return search({name: torch.ones_like(v, dtype=torch.bool) for name, v in start.items() if v.ndim > 1}, rounds)
+
+
+# %% exercise="L5.8" wrong="the first training gets no masks" likely=true
+def find_ticket(make_model, train, prune_rate, rounds):
+    if not 0 <= prune_rate <= 1:
+        raise ValueError("prune_rate")
+    if rounds < 0:
+        raise ValueError("rounds")
+    model = make_model()
+    initial = {name: value.detach().clone() for name, value in model.named_parameters()}
+    masks = {name: torch.ones_like(value) for name, value in initial.items() if value.ndim > 1}
+    for k in range(rounds):
+        train(model, masks if k else {})
+        trained = {name: value.detach() for name, value in model.named_parameters()}
+        size = torch.cat([trained[name][masks[name] == 1].abs() for name in masks])
+        gone = round(prune_rate * len(size))
+        if gone:
+            threshold = size.sort().values[gone - 1]
+            masks = {name: masks[name] * (trained[name].abs() > threshold) for name in masks}
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(initial[name] * masks.get(name, 1))
+    return model, masks
+
+
+# %% exercise="L5.8" wrong="only matrices, no parameters of three dimensions"
+def find_ticket(make_model, train, prune_rate, rounds):
+    if not 0 <= prune_rate <= 1:
+        raise ValueError("prune_rate")
+    if rounds < 0:
+        raise ValueError("rounds")
+    model = make_model()
+    initial = {name: value.detach().clone() for name, value in model.named_parameters()}
+    masks = {name: torch.ones_like(value) for name, value in initial.items() if value.ndim == 2}
+    for _ in range(rounds):
+        train(model, masks)
+        trained = {name: value.detach() for name, value in model.named_parameters()}
+        size = torch.cat([trained[name][masks[name] == 1].abs() for name in masks])
+        gone = round(prune_rate * len(size))
+        if gone:
+            threshold = size.sort().values[gone - 1]
+            masks = {name: masks[name] * (trained[name].abs() > threshold) for name in masks}
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(initial[name] * masks.get(name, 1))
+    return model, masks
+
+
+# %% exercise="L5.8" wrong="prunes normalisation layers too"
+def find_ticket(make_model, train, prune_rate, rounds):
+    if not 0 <= prune_rate <= 1:
+        raise ValueError("prune_rate")
+    if rounds < 0:
+        raise ValueError("rounds")
+    model = make_model()
+    initial = {name: value.detach().clone() for name, value in model.named_parameters()}
+    masks = {name: torch.ones_like(value) for name, value in initial.items() if name.endswith("weight")}
+    for _ in range(rounds):
+        train(model, masks)
+        trained = {name: value.detach() for name, value in model.named_parameters()}
+        size = torch.cat([trained[name][masks[name] == 1].abs() for name in masks])
+        gone = round(prune_rate * len(size))
+        if gone:
+            threshold = size.sort().values[gone - 1]
+            masks = {name: masks[name] * (trained[name].abs() > threshold) for name in masks}
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(initial[name] * masks.get(name, 1))
+    return model, masks
+
+
+# %% exercise="L5.8" wrong="keeps all of equal magnitudes"
+def find_ticket(make_model, train, prune_rate, rounds):
+    if not 0 <= prune_rate <= 1:
+        raise ValueError("prune_rate")
+    if rounds < 0:
+        raise ValueError("rounds")
+    model = make_model()
+    initial = {name: value.detach().clone() for name, value in model.named_parameters()}
+    masks = {name: torch.ones_like(value) for name, value in initial.items() if value.ndim > 1}
+    for _ in range(rounds):
+        train(model, masks)
+        trained = {name: value.detach() for name, value in model.named_parameters()}
+        size = torch.cat([trained[name][masks[name] == 1].abs() for name in masks])
+        gone = round(prune_rate * len(size))
+        if gone:
+            threshold = size.sort().values[min(gone, len(size) - 1)]
+            masks = {
+                name: masks[name] * (trained[name].abs() >= (threshold if gone < len(size) else torch.inf))
+                for name in masks
+            }
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(initial[name] * masks.get(name, 1))
+    return model, masks
+
+
+# %% exercise="L5.8" wrong="a rate of 1 is refused"
+def find_ticket(make_model, train, prune_rate, rounds):
+    if not 0 <= prune_rate < 1:
+        raise ValueError("prune_rate")
+    if rounds < 0:
+        raise ValueError("rounds")
+    model = make_model()
+    initial = {name: value.detach().clone() for name, value in model.named_parameters()}
+    masks = {name: torch.ones_like(value) for name, value in initial.items() if value.ndim > 1}
+    for _ in range(rounds):
+        train(model, masks)
+        trained = {name: value.detach() for name, value in model.named_parameters()}
+        size = torch.cat([trained[name][masks[name] == 1].abs() for name in masks])
+        gone = round(prune_rate * len(size))
+        if gone:
+            threshold = size.sort().values[gone - 1]
+            masks = {name: masks[name] * (trained[name].abs() > threshold) for name in masks}
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(initial[name] * masks.get(name, 1))
+    return model, masks
+
+
+# %% exercise="L5.8" wrong="a rate of 0 is refused"
+def find_ticket(make_model, train, prune_rate, rounds):
+    if not 0 < prune_rate <= 1:
+        raise ValueError("prune_rate")
+    if rounds < 0:
+        raise ValueError("rounds")
+    model = make_model()
+    initial = {name: value.detach().clone() for name, value in model.named_parameters()}
+    masks = {name: torch.ones_like(value) for name, value in initial.items() if value.ndim > 1}
+    for _ in range(rounds):
+        train(model, masks)
+        trained = {name: value.detach() for name, value in model.named_parameters()}
+        size = torch.cat([trained[name][masks[name] == 1].abs() for name in masks])
+        gone = round(prune_rate * len(size))
+        if gone:
+            threshold = size.sort().values[gone - 1]
+            masks = {name: masks[name] * (trained[name].abs() > threshold) for name in masks}
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(initial[name] * masks.get(name, 1))
+    return model, masks
+
+
+# %% exercise="L5.8" wrong="leaves one weight of each matrix alive"
+def find_ticket(make_model, train, prune_rate, rounds):
+    if not 0 <= prune_rate <= 1:
+        raise ValueError("prune_rate")
+    if rounds < 0:
+        raise ValueError("rounds")
+    model = make_model()
+    initial = {name: value.detach().clone() for name, value in model.named_parameters()}
+    masks = {name: torch.ones_like(value) for name, value in initial.items() if value.ndim > 1}
+    for _ in range(rounds):
+        train(model, masks)
+        trained = {name: value.detach() for name, value in model.named_parameters()}
+        size = torch.cat([trained[name][masks[name] == 1].abs() for name in masks])
+        gone = round(prune_rate * len(size))
+        if gone:
+            threshold = size.sort().values[gone - 1]
+            masks = {
+                name: masks[name]
+                * ((trained[name].abs() > threshold) | (trained[name].abs() == trained[name].abs().max()))
+                for name in masks
+            }
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(initial[name] * masks.get(name, 1))
+    return model, masks
+
+
+# %% exercise="L5.8" wrong="rewinds masked parameters and normalisation layers, not the rest"
+def find_ticket(make_model, train, prune_rate, rounds):
+    if not 0 <= prune_rate <= 1:
+        raise ValueError("prune_rate")
+    if rounds < 0:
+        raise ValueError("rounds")
+    model = make_model()
+    initial = {name: value.detach().clone() for name, value in model.named_parameters()}
+    masks = {name: torch.ones_like(value) for name, value in initial.items() if value.ndim > 1}
+    for _ in range(rounds):
+        train(model, masks)
+        trained = {name: value.detach() for name, value in model.named_parameters()}
+        size = torch.cat([trained[name][masks[name] == 1].abs() for name in masks])
+        gone = round(prune_rate * len(size))
+        if gone:
+            threshold = size.sort().values[gone - 1]
+            masks = {name: masks[name] * (trained[name].abs() > threshold) for name in masks}
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                if name.endswith("weight") or value.ndim > 1:
+                    value.copy_(initial[name] * masks.get(name, 1))
+    return model, masks
+
+
+# %% exercise="L5.8" wrong="a rate a little outside 0 to 1 passes"
+def find_ticket(make_model, train, prune_rate, rounds):
+    if not 0 <= round(prune_rate, 2) <= 1:
+        raise ValueError("prune_rate")
+    if rounds < 0:
+        raise ValueError("rounds")
+    model = make_model()
+    initial = {name: value.detach().clone() for name, value in model.named_parameters()}
+    masks = {name: torch.ones_like(value) for name, value in initial.items() if value.ndim > 1}
+    for _ in range(rounds):
+        train(model, masks)
+        trained = {name: value.detach() for name, value in model.named_parameters()}
+        size = torch.cat([trained[name][masks[name] == 1].abs() for name in masks])
+        gone = round(min(max(prune_rate, 0), 1) * len(size))
+        if gone:
+            threshold = size.sort().values[gone - 1]
+            masks = {name: masks[name] * (trained[name].abs() > threshold) for name in masks}
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(initial[name] * masks.get(name, 1))
+    return model, masks
+
+
+# %% exercise="L5.8" right="of equal magnitudes the first in order, share rounded down"
+def find_ticket(make_model, train, prune_rate, rounds):
+    if not 0 <= prune_rate <= 1:
+        raise ValueError("prune_rate is no share")
+    if rounds < 0:
+        raise ValueError("rounds is negative")
+    model = make_model()
+    start = {name: value.detach().clone() for name, value in model.named_parameters()}
+    masks = {name: torch.ones(value.shape) for name, value in start.items() if value.dim() >= 2}
+    for _ in range(rounds):
+        train(model, {name: mask.clone() for name, mask in masks.items()})
+        alive = [
+            (float(value.detach().flatten()[i].abs()), name, i)
+            for name, value in model.named_parameters()
+            if name in masks
+            for i in range(value.numel())
+            if masks[name].flatten()[i]
+        ]
+        for _, name, i in sorted(alive)[: int(prune_rate * len(alive))]:
+            masks[name].view(-1)[i] = 0
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(start[name])
+                if name in masks:
+                    value *= masks[name]
+    return model, masks

@@ -70,7 +70,7 @@ ex_9_3 = 7 / (140 / 100)
 # ## 9.4 compressed_size_gb
 
 
-# %% exercise="9.4" wrong="keeps the pruned share"
+# %% exercise="9.4" wrong="keeps the pruned share" likely=true
 def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
     if params < 0:
         raise ValueError("params")
@@ -103,7 +103,7 @@ def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
     return params * (1 - prune_fraction) * quant_bits / 8 / 2**30
 
 
-# %% exercise="9.4" wrong="gigabits"
+# %% exercise="9.4" wrong="gigabits" likely=true
 def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
     if params < 0:
         raise ValueError("params")
@@ -114,7 +114,7 @@ def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
     return params * (1 - prune_fraction) * quant_bits / 1e9
 
 
-# %% exercise="9.4" wrong="takes both shares off one after the other"
+# %% exercise="9.4" wrong="takes both shares off one after the other" likely=true
 def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
     if params < 0:
         raise ValueError("params")
@@ -152,6 +152,100 @@ def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
     return params * (1 - prune_fraction) * quant_bits / 8e9
 
 
+# %% exercise="9.4" wrong="accepts bits below one"
+def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
+    if params < 0:
+        raise ValueError("params")
+    if not 0 <= prune_fraction <= 1:
+        raise ValueError("prune_fraction")
+    if not 0 < quant_bits <= original_bits:
+        raise ValueError("original_bits, quant_bits")
+    return params * (1 - prune_fraction) * quant_bits / 8e9
+
+
+# %% exercise="9.4" wrong="knows whole bits only"
+def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
+    if params < 0:
+        raise ValueError("params")
+    if not 0 <= prune_fraction <= 1:
+        raise ValueError("prune_fraction")
+    if not 1 <= quant_bits <= original_bits:
+        raise ValueError("original_bits, quant_bits")
+    if quant_bits % 1:
+        raise ValueError("quant_bits")
+    return params * (1 - prune_fraction) * quant_bits / 8e9
+
+
+# %% exercise="9.4" wrong="a tolerance on the share"
+def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
+    if params < 0:
+        raise ValueError("params")
+    if not -0.01 <= prune_fraction <= 1.01:
+        raise ValueError("prune_fraction")
+    if not 1 <= quant_bits <= original_bits:
+        raise ValueError("original_bits, quant_bits")
+    return params * (1 - prune_fraction) * quant_bits / 8e9
+
+
+# %% exercise="9.4" wrong="takes a share above one for a percentage"
+def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
+    if params < 0:
+        raise ValueError("params")
+    if prune_fraction > 1:
+        prune_fraction /= 100
+    if not 0 <= prune_fraction <= 1:
+        raise ValueError("prune_fraction")
+    if not 1 <= quant_bits <= original_bits:
+        raise ValueError("original_bits, quant_bits")
+    return params * (1 - prune_fraction) * quant_bits / 8e9
+
+
+# %% exercise="9.4" wrong="negative parameters count as none"
+def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
+    params = max(params, 0)
+    if not 0 <= prune_fraction <= 1:
+        raise ValueError("prune_fraction")
+    if not 1 <= quant_bits <= original_bits:
+        raise ValueError("original_bits, quant_bits")
+    return params * (1 - prune_fraction) * quant_bits / 8e9
+
+
+# %% exercise="9.4" wrong="compares whole bits only"
+def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
+    if params < 0:
+        raise ValueError("params")
+    if not 0 <= prune_fraction <= 1:
+        raise ValueError("prune_fraction")
+    if not 1 <= int(quant_bits) <= original_bits:
+        raise ValueError("original_bits, quant_bits")
+    return params * (1 - prune_fraction) * quant_bits / 8e9
+
+
+# %% exercise="9.4" wrong="rounds to thousandths"
+def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
+    if params < 0:
+        raise ValueError("params")
+    if not 0 <= prune_fraction <= 1:
+        raise ValueError("prune_fraction")
+    if not 1 <= quant_bits <= original_bits:
+        raise ValueError("original_bits, quant_bits")
+    return round(params * (1 - prune_fraction) * quant_bits / 8e9, 3)
+
+
+# %% exercise="9.4" right="refuses what is not a number too"
+def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
+    if not params >= 0:
+        raise ValueError("params must be at least 0")
+    if not (prune_fraction >= 0 and prune_fraction <= 1):
+        raise ValueError("prune_fraction must lie between 0 and 1")
+    if not original_bits >= 1:
+        raise ValueError("original_bits must be at least 1")
+    if not original_bits >= quant_bits >= 1:
+        raise ValueError(f"quant_bits must lie between 1 and {original_bits}")
+    kept = params - params * prune_fraction
+    return torch.tensor(kept * quant_bits / 8 / 1e9, dtype=torch.float64)
+
+
 # %% exercise="9.4" right="share by share"
 def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
     if params < 0:
@@ -184,15 +278,15 @@ def compressed_size_gb(params, original_bits, prune_fraction, quant_bits):
 # ## 9.5 compress
 
 
-# %% exercise="9.5" wrong="quantizes first, as shown"
+# %% exercise="9.5" wrong="quantizes first, as shown" likely=true
 def compress(model):
     w, x = model["weight"], model["inputs"]
     if x.shape[1] != w.shape[1]:
         raise ValueError("inputs")
     scale = np.abs(w).max(axis=1, keepdims=True) / 7
     scale[scale == 0] = 1
-    w_hat = np.round(w / scale) * scale
-    kept = np.argsort(-np.abs(w_hat), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    w = np.round(w / scale) * scale
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
     gram = x.T @ x
     ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
     small = np.zeros_like(w)
@@ -205,9 +299,9 @@ def compress(model):
 ex_9_5_line = 3
 
 
-# %% exercise="9.5" wrong="rounds last, on the grid of the original weights"
+# %% exercise="9.5" wrong="rounds last, on the grid of the original weights" likely=true
 def compress(model):
-    w, x = model["weight"], model["inputs"]
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
     if x.shape[1] != w.shape[1]:
         raise ValueError("inputs")
     scale = np.abs(w).max(axis=1, keepdims=True) / 7
@@ -227,7 +321,7 @@ ex_9_5_line = 3
 
 # %% exercise="9.5" wrong="prunes, quantizes, fine-tunes"
 def compress(model):
-    w, x = model["weight"], model["inputs"]
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
     if x.shape[1] != w.shape[1]:
         raise ValueError("inputs")
     kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
@@ -250,7 +344,7 @@ ex_9_5_line = 3
 
 # %% exercise="9.5" wrong="leaves the fine-tuning out"
 def compress(model):
-    w, x = model["weight"], model["inputs"]
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
     if x.shape[1] != w.shape[1]:
         raise ValueError("inputs")
     kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
@@ -266,7 +360,7 @@ ex_9_5_line = 3
 
 # %% exercise="9.5" wrong="fine-tunes all weights, prunes afterwards"
 def compress(model):
-    w, x = np.array(model["weight"]), model["inputs"]
+    w, x = np.array(model["weight"], float), np.asarray(model["inputs"], float)
     if x.shape[1] != w.shape[1]:
         raise ValueError("inputs")
     kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
@@ -283,9 +377,9 @@ def compress(model):
 ex_9_5_line = 3
 
 
-# %% exercise="9.5" wrong="one scale for the matrix"
+# %% exercise="9.5" wrong="one scale for the matrix" likely=true
 def compress(model):
-    w, x = model["weight"], model["inputs"]
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
     if x.shape[1] != w.shape[1]:
         raise ValueError("inputs")
     kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
@@ -304,7 +398,7 @@ ex_9_5_line = 3
 
 # %% exercise="9.5" wrong="names the line of the pruning"
 def compress(model):
-    w, x = model["weight"], model["inputs"]
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
     if x.shape[1] != w.shape[1]:
         raise ValueError("inputs")
     kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
@@ -324,7 +418,7 @@ ex_9_5_line = 5
 
 # %% exercise="9.5" wrong="NaN for a row of zeros"
 def compress(model):
-    w, x = model["weight"], model["inputs"]
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
     if x.shape[1] != w.shape[1]:
         raise ValueError("inputs")
     kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
@@ -361,6 +455,359 @@ def compress(model):
 
 
 ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="whole numbers in, whole numbers out"
+def compress(model):
+    w, x = model["weight"], np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="prunes by the rounded weights"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    coarse = np.abs(w).max(axis=1, keepdims=True) / 7
+    coarse[coarse == 0] = 1
+    kept = np.argsort(-np.abs(np.round(w / coarse)), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="takes inputs that lie the other way round"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        x = x.T
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="the rows of the inputs are the features"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    if len(x) == w.shape[1]:
+        x = x.T
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="compares the rows of the inputs"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if w.shape[1] not in x.shape:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    x = x if x.shape[1] == w.shape[1] else x.T
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="leaves out inputs that are too many"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] < w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    x = x[:, : w.shape[1]]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="repeats one column of inputs"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] == 1:
+        x = np.repeat(x, w.shape[1], axis=1)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="lambda from the kept inputs alone"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    half = np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        ridge = 0.1 * np.diag(gram)[columns].mean() * half
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="pulls the kept weights towards 0"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="without lambda"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 1e-9 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="keeps the larger half of an odd number"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : (w.shape[1] + 1) // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye((w.shape[1] + 1) // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="keeps the largest, not those of largest magnitude"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-w, axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="a floor under every scale"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale = np.maximum(scale, 1e-4)
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="leaves the scales in the model"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    model["scale"] = scale
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="writes into the model what ships"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    model["weight"] = np.round(small / scale) * scale
+    return model["weight"]
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="sixteen levels"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 8
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 3
+
+
+# %% exercise="9.5" wrong="names the line of the return"
+def compress(model):
+    w, x = np.asarray(model["weight"], float), np.asarray(model["inputs"], float)
+    if x.shape[1] != w.shape[1]:
+        raise ValueError("inputs")
+    kept = np.argsort(-np.abs(w), axis=1, kind="stable")[:, : w.shape[1] // 2]
+    gram = x.T @ x
+    ridge = 0.1 * np.diag(gram).mean() * np.eye(w.shape[1] // 2)
+    small = np.zeros_like(w)
+    for row, columns in enumerate(kept):
+        target = gram[columns] @ w[row] + ridge @ w[row, columns]
+        small[row, columns] = np.linalg.solve(gram[np.ix_(columns, columns)] + ridge, target)
+    scale = np.abs(small).max(axis=1, keepdims=True) / 7
+    scale[scale == 0] = 1
+    return np.round(small / scale) * scale
+
+
+ex_9_5_line = 11
 
 
 # %% exercise="9.5" right="rows and least squares"
@@ -401,6 +848,31 @@ def compress(model):
 
 ex_9_5_line = 3
 
+
+# %% exercise="9.5" right="what pruning lost, repaired in float32"
+def compress(model):
+    w = np.array(model["weight"], dtype=np.float32)
+    x = np.array(model["inputs"], dtype=np.float32)
+    out, n = w.shape
+    if x.shape != (len(x), n):
+        raise ValueError(f"inputs of shape {x.shape} do not fit {n} weights")
+    lam = 0.1 * float((x**2).sum()) / n
+    result = np.zeros((out, n), dtype=np.float32)
+    for i in range(out):
+        keep = np.sort(np.argsort(np.abs(w[i]), kind="stable")[n - n // 2 :])
+        lost = w[i].copy()
+        lost[keep] = 0
+        a = x[:, keep]
+        step = np.linalg.solve(a.T @ a + lam * np.eye(len(keep)), a.T @ (x @ lost))
+        result[i, keep] = w[i, keep] + step
+        if result[i].any():
+            s = np.abs(result[i]).max() / 7
+            result[i] = s * np.round(result[i] / s)
+    return result
+
+
+ex_9_5_line = "3"
+
 # %% [markdown]
 # ## 9.6 The steps of a project
 
@@ -429,7 +901,7 @@ ex_9_6 = ("profile", "prune", "finetune", "quantize", "evaluate", "deploy")
 # ## L9.7 layer_sensitivity
 
 
-# %% exercise="L9.7" wrong="does not put the layer back"
+# %% exercise="L9.7" wrong="does not put the layer back" likely=true
 def layer_sensitivity(model, quantize_layer, evaluate):
     before, found = evaluate(model), {}
     for name, layer in model.named_modules():
@@ -439,7 +911,7 @@ def layer_sensitivity(model, quantize_layer, evaluate):
     return found
 
 
-# %% exercise="L9.7" wrong="puts the weight back, not the bias"
+# %% exercise="L9.7" wrong="puts the weight back, not the bias" likely=true
 def layer_sensitivity(model, quantize_layer, evaluate):
     before, found = evaluate(model), {}
     for name, layer in model.named_modules():
@@ -463,7 +935,7 @@ def layer_sensitivity(model, quantize_layer, evaluate):
     return found
 
 
-# %% exercise="L9.7" wrong="the loss, not its increase"
+# %% exercise="L9.7" wrong="the loss, not its increase" likely=true
 def layer_sensitivity(model, quantize_layer, evaluate):
     import copy
 
@@ -517,6 +989,110 @@ def layer_sensitivity(model, quantize_layer, evaluate):
     return found
 
 
+# %% exercise="L9.7" wrong="keeps the weights in single precision"
+def layer_sensitivity(model, quantize_layer, evaluate):
+    before, found = evaluate(model), {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            kept = {part: value.float().clone() for part, value in layer.state_dict().items()}
+            quantize_layer(layer)
+            found[name] = evaluate(model) - before
+            layer.load_state_dict(kept)
+    return found
+
+
+# %% exercise="L9.7" wrong="no increase is below 0"
+def layer_sensitivity(model, quantize_layer, evaluate):
+    before, found = evaluate(model), {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            kept = {part: value.clone() for part, value in layer.state_dict().items()}
+            quantize_layer(layer)
+            found[name] = max(evaluate(model) - before, 0.0)
+            layer.load_state_dict(kept)
+    return found
+
+
+# %% exercise="L9.7" wrong="the size of the change alone"
+def layer_sensitivity(model, quantize_layer, evaluate):
+    before, found = evaluate(model), {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            kept = {part: value.clone() for part, value in layer.state_dict().items()}
+            quantize_layer(layer)
+            found[name] = abs(evaluate(model) - before)
+            layer.load_state_dict(kept)
+    return found
+
+
+# %% exercise="L9.7" wrong="the increase as a share"
+def layer_sensitivity(model, quantize_layer, evaluate):
+    before, found = evaluate(model), {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            kept = {part: value.clone() for part, value in layer.state_dict().items()}
+            quantize_layer(layer)
+            found[name] = (evaluate(model) - before) / before
+            layer.load_state_dict(kept)
+    return found
+
+
+# %% exercise="L9.7" wrong="layers without a bias are left out"
+def layer_sensitivity(model, quantize_layer, evaluate):
+    before, found = evaluate(model), {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear) and layer.bias is not None:
+            kept = {part: value.clone() for part, value in layer.state_dict().items()}
+            quantize_layer(layer)
+            found[name] = evaluate(model) - before
+            layer.load_state_dict(kept)
+    return found
+
+
+# %% exercise="L9.7" wrong="puts the difference back, not the weights"
+def layer_sensitivity(model, quantize_layer, evaluate):
+    before, found = evaluate(model), {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            kept = [part.detach().clone() for part in layer.parameters()]
+            quantize_layer(layer)
+            changes = [part.detach() - old for part, old in zip(layer.parameters(), kept)]
+            found[name] = evaluate(model) - before
+            for part, change in zip(layer.parameters(), changes):
+                part.data -= change
+    return found
+
+
+# %% exercise="L9.7" wrong="forgets the last layer"
+def layer_sensitivity(model, quantize_layer, evaluate):
+    before, found = evaluate(model), {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            kept = {part: value.clone() for part, value in layer.state_dict().items()}
+            quantize_layer(layer)
+            found[name] = evaluate(model) - before
+            if len(found) < 3:
+                layer.load_state_dict(kept)
+    return found
+
+
+# %% exercise="L9.7" wrong="remembers the loss of another model"
+_before = []
+
+
+def layer_sensitivity(model, quantize_layer, evaluate):
+    if not _before:
+        _before.append(evaluate(model))
+    before, found = _before[0], {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            kept = {part: value.clone() for part, value in layer.state_dict().items()}
+            quantize_layer(layer)
+            found[name] = evaluate(model) - before
+            layer.load_state_dict(kept)
+    return found
+
+
 # %% exercise="L9.7" right="a copy of the model for each layer"
 def layer_sensitivity(model, quantize_layer, evaluate):
     import copy
@@ -546,7 +1122,7 @@ def layer_sensitivity(model, quantize_layer, evaluate):
 # ## L9.8 allocate_bits
 
 
-# %% exercise="L9.8" wrong="the same bits everywhere"
+# %% exercise="L9.8" wrong="the same bits everywhere" likely=true
 def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
     if set(sizes) != set(sensitivity):
         raise ValueError("sizes")
@@ -574,7 +1150,7 @@ def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
     return bits
 
 
-# %% exercise="L9.8" wrong="the most sensitive layer takes all it can"
+# %% exercise="L9.8" wrong="the most sensitive layer takes all it can" likely=true
 def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
     if set(sizes) != set(sensitivity):
         raise ValueError("sizes")
@@ -694,6 +1270,324 @@ def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
         bits[name] = more
 
 
+# %% exercise="L9.8" wrong="the largest gain, not the gain for each byte" likely=true
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    choices = sorted(choices)
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" wrong="ends when the best does not fit"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    choices = sorted(choices)
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        if cost > left:
+            return bits
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" wrong="sorts the choices in place"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    choices = choices if isinstance(choices, list) else list(choices)
+    choices.sort()
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" wrong="ignores a name too many"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if not set(sizes) >= set(sensitivity):
+        raise ValueError("sizes")
+    sizes = {name: sizes[name] for name in sensitivity}
+    choices = sorted(choices)
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" wrong="counts the names only"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if len(sizes) != len(sensitivity):
+        raise ValueError("sizes")
+    choices = sorted(choices)
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity.get(name, 0), 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" wrong="negative sensitivities by magnitude"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    choices = sorted(choices)
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = abs(sensitivity[name]) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" wrong="the default whatever the choices"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    choices = [2, 3, 4, 8]
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" wrong="takes the choices in the order given"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" wrong="each layer in whole bytes"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    choices = sorted(choices)
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    left = 8 * (budget_bytes - sum(-(-size * choices[0] // 8) for size in sizes.values()))
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = 8 * (-(-sizes[name] * more // 8) + sizes[name] * bits[name] // -8)
+                cost = max(cost, 1)
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" wrong="forgets what the fewest bits take"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    choices = sorted(choices)
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes
+    if left < sum(sizes.values()) * choices[0]:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" wrong="a whole byte of grace"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    choices = sorted(choices)
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < -7:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" right="the text's way, one choice at a time"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    choices = sorted(choices)
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]][:1]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            return bits
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+
+
+# %% exercise="L9.8" right="the text's way, several choices at once, then the uniform ones"
+def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
+    if set(sizes) != set(sensitivity):
+        raise ValueError("sizes")
+    choices = sorted(choices)
+    bits = dict.fromkeys(sizes, choices[0])
+    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
+    if left < 0:
+        raise ValueError("budget_bytes")
+    while True:
+        steps = []
+        for name in sizes:
+            for more in [choice for choice in choices if choice > bits[name]]:
+                cost = sizes[name] * (more - bits[name])
+                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
+                if cost <= left:
+                    steps.append((gain / cost, name, more, cost))
+        if not steps:
+            break
+        _, name, more, cost = max(steps)
+        bits[name] = more
+        left -= cost
+    fitting = [dict.fromkeys(sizes, many) for many in choices if sum(sizes.values()) * many <= 8 * budget_bytes]
+    return min([bits, *fitting], key=lambda b: sum(max(sensitivity[n], 0) * 4.0 ** -b[n] for n in b))
+
+
 # %% exercise="L9.8" right="greedy, one choice at a time"
 def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
     if sizes.keys() != sensitivity.keys():
@@ -797,6 +1691,75 @@ def restore(blob):
     import zlib
 
     return {name: codes * np.float32(step) for name, (codes, step) in pickle.loads(zlib.decompress(blob)).items()}
+
+
+# %% exercise="L9.9" wrong="a pickle of plain numbers, through torch.load"
+def compress_to_bytes(model, calibration):
+    import io
+
+    file = io.BytesIO()
+    codes = {}
+    for name, p in model.state_dict().items():
+        step = float(p.abs().max() / 7)
+        codes[name] = list(p.shape), step, torch.round(p / step + 7).to(torch.uint8).numpy().tobytes()
+    packed = {name: (shape, step, _packed(data)) for name, (shape, step, data) in codes.items()}
+    torch.save(packed, file, _use_new_zipfile_serialization=False, pickle_protocol=4)
+    return file.getvalue()
+
+
+def _packed(data):
+    import zlib
+
+    return zlib.compress(data, 9)
+
+
+def restore(blob):
+    import io
+    import zlib
+
+    packed = torch.load(io.BytesIO(blob), weights_only=False)
+    return {
+        name: (np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape) - np.float32(7)) * np.float32(step)
+        for name, (shape, step, data) in packed.items()
+    }
+
+
+# %% exercise="L9.9" wrong="a pickle of plain numbers, by a way around the import"
+def compress_to_bytes(model, calibration):
+    import pickle
+    import zlib
+
+    state = {}
+    for name, p in model.state_dict().items():
+        step = float(p.abs().max() / 7)
+        state[name] = list(p.shape), step, torch.round(p / step + 7).to(torch.uint8).numpy().tobytes()
+    return zlib.compress(pickle.dumps(state), 9)
+
+
+def restore(blob):
+    import zlib
+
+    state = torch.serialization.pickle.loads(zlib.decompress(blob))
+    return {
+        name: (np.frombuffer(data, np.uint8).reshape(shape) - np.float32(7)) * np.float32(step)
+        for name, (shape, step, data) in state.items()
+    }
+
+
+# %% exercise="L9.9" wrong="a name that TinyGPT does not have"
+def compress_to_bytes(model, calibration):
+    import json
+    import zlib
+
+    return zlib.compress(json.dumps({name: list(p.shape) for name, p in model.state_dict().items()}).encode())
+
+
+def restore(blob):
+    import json
+    import zlib
+
+    state = {name: np.zeros(shape) for name, shape in json.loads(zlib.decompress(blob)).items()}
+    return {**state, "scale": np.ones(3)}
 
 
 # %% exercise="L9.9" wrong="code in the blob"
