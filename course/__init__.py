@@ -23,12 +23,13 @@ def ready(chapter: int) -> None:
     import torch
     from IPython import get_ipython
 
-    from course import alt, check, style
+    from course import alt, check, missing, style
 
     style.use()
     if shell := get_ipython():
         shell.run_line_magic("matplotlib", "inline")  # shows a Figure that a cell ends with
         alt.use(shell)
+        missing.use(shell)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {os.cpu_count()} cores"
     print(f"Ready: course {__version__}, Python {platform.python_version()}, torch {torch.__version__} on {device}.")
     if GRADING:
