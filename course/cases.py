@@ -47,27 +47,22 @@ def other_shapes(shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
     return [(f"shape {other}", other) for other in dict.fromkeys(found) if other != tuple(shape)]
 
 
-def forms(values, lists: bool = False, torch: bool = True) -> list[tuple[str, object]]:
-    """The same numbers in every form of array that holds them exactly: types, orders in memory, views, read-only.
+def forms(values, lists: bool = False) -> list[tuple[str, object]]:
+    """The same numbers in every form of array that holds them exactly: types, and orders in memory that PyTorch takes.
 
-    values: numbers in (nested) lists or an array. lists: as a list and a tuple, too. torch: only what PyTorch takes
-    without an error or a warning, because an answer may use it: no array seen backwards, none that is read-only.
+    Between the grader's two kernels arrays travel in plain order, so orders are seen in one kernel and in probes alone.
+
+    values: numbers in (nested) lists or an array. lists: as a list and a tuple, too.
     """
     values = np.asarray(values)
     found = [(f"in {kind.__name__}", values.astype(kind)) for kind in _TYPES if _holds(kind, values)]
     plain = np.asarray(values, np.float64)
-    spread = np.zeros((*plain.shape[:-1], 2 * plain.shape[-1])) if plain.ndim else plain
     if plain.ndim:
+        spread = np.zeros((*plain.shape[:-1], 2 * plain.shape[-1]))
         spread[..., ::2] = plain
         found.append(("every other element of a longer array", spread[..., ::2]))
     if plain.ndim > 1:
         found.append(("stored column by column", np.asfortranarray(plain)))
-    if not torch:
-        read_only = plain.copy()
-        read_only.flags.writeable = False
-        found.append(("read-only", read_only))
-    if plain.ndim and not torch:
-        found.append(("an array seen backwards", plain[..., ::-1].copy()[..., ::-1]))
     if lists:
         found += [("as a list", plain.tolist()), ("as a tuple", _tuples(plain.tolist()))]
     return found
@@ -88,7 +83,7 @@ def _holds(kind: type, values: np.ndarray) -> bool:
 
 
 def _named(*numbers: float) -> list[tuple[str, float]]:
-    return [(f"{number:g}", number) for number in numbers]
+    return [(f"{number:.9g}", number) for number in numbers]
 
 
 def _nan(wanted: bool = True) -> list[tuple[str, float]]:
