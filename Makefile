@@ -118,7 +118,7 @@ site: .make/released
 colab: .make/colab
 
 test: .make/ready .make/colab browser lint
-	@$(PY) -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
+	@$(PY) -m pytest -n 4 --no-loadscope-reorder
 
 lint: .make/ready
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

@@ -5,10 +5,13 @@ import io
 import itertools
 import linecache
 import os
+import re
 import shutil
 import subprocess
 import sys
 import warnings
+import zlib
+from pathlib import Path
 
 # pytest runs four processes on two cores, each with kernels of its own: more threads only wait for each other.
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -19,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 from nbgrader.api import Gradebook
+from xdist.scheduler import LoadScopeScheduling
 
 from autograder import COURSE_ID, ROOT
 from autograder.authoring import bank, chapters
@@ -26,9 +30,9 @@ from autograder.authoring import bank, chapters
 CHAPTERS = chapters.names()
 
 #: The files that take longest, in the order in which the processes should take them up, and into how many parts each is
-#: cut: many of their tests wait for limits, so that two processes would leave the cores idle.
+#: cut: many of their tests wait for limits, so that one process a core would leave the cores idle.
 LONG = {
-    **{"test_attacks": 6, "test_bank": 5, "test_batch": 1, "test_warm": 3, "test_faults": 2, "test_cut_off": 1},
+    **{"test_attacks": 6, "test_batch": 1, "test_warm": 3, "test_bank": 5, "test_faults": 2, "test_cut_off": 1},
     **{"test_chapters_run": 5, "test_browser": 1, "test_colab": 1, "test_cluster": 1, "test_unusual": 2},
     **{"test_limits": 3, "test_account": 1, "test_nbgrader": 1},
 }
@@ -38,18 +42,20 @@ def pytest_collection_modifyitems(items):
     """The longest files first, so that no process is left with one when the others have finished."""
     place = {name: index for index, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
-    for name, tests in itertools.groupby(items, lambda item: item.path.stem):
-        for item, part in _cut(list(tests), LONG.get(name, 1)):
-            item.add_marker(pytest.mark.xdist_group(f"{name} {part}"))
 
 
-def _cut(tests: list, parts: int) -> list[tuple[pytest.Item, int]]:
-    """(test, number of its part): tests of one chapter stay together, others follow each other."""
-    of_chapter = [getattr(test, "callspec", None) and test.callspec.params.get("chapter") for test in tests]
-    return [
-        (test, CHAPTERS.index(chapter) % parts if chapter in CHAPTERS else index * parts // len(tests))
-        for index, (test, chapter) in enumerate(zip(tests, of_chapter, strict=True))
-    ]
+class Parts(LoadScopeScheduling):
+    """Gives each process a file after the other, or a part of a long one; tests of one chapter stay together."""
+
+    def _split_scope(self, nodeid):
+        name = Path(nodeid.split("::")[0]).stem
+        chapter = re.search(r"\[(?:ch0|L?)(\d)[._]", nodeid)
+        number = int(chapter[1]) if chapter else zlib.crc32(nodeid.encode())
+        return f"{name} {number % LONG.get(name, 1)}"
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Parts(config, log)
 
 
 @pytest.fixture(scope="session")
