@@ -840,8 +840,10 @@ table
 # %%
 rows = {row[:2]: row for row in table.rows}
 for bits, method in product((3, 2), ("groups of 32", "one scale per channel")):
-    row = rows[method, bits + ("scale" in method)]
-    print(f"{method:21}  {row.bits} bits  {row.bits_per_weight:.2f} per weight  {row.bits_per_byte:.3f} bits per byte")
+    if row := rows.get((method, bits + ("scale" in method))):
+        print(
+            f"{method:21}  {row.bits} bits  {row.bits_per_weight:.2f} per weight  {row.bits_per_byte:.3f} bits per byte"
+        )
 
 # %% [markdown]
 # At nearly the same size, groups of 32 lose: here a bit is better spent on the codes. Three things speak for groups all the

@@ -906,7 +906,7 @@ def on_levels(model, scales):
     return models.accuracy(rounded)
 
 
-for (seed, latent, before, after), untouched, trained in zip(at_2_bits, ptq[0], qat[0], strict=True):
+for (seed, latent, before, after), untouched, trained in zip(at_2_bits, ptq[0], qat[0]):
     moved = ", ".join(f"{old:.2f} -> {new:.2f}" for old, new in zip(before, after, strict=True))
     print(f"seed {seed}: scales {moved}")
     print(f"   weights before training: {untouched:.1%} on their levels, "

@@ -140,7 +140,7 @@ def test_validate_tells_a_learner_what_is_missing_and_when_all_is_well(tmp_path,
     shutil.copy(chapters.release_path(CHAPTER), path)
     said = nbgrader("validate", str(path))
     assert "FAILED" in said.upper()
-    assert "Exercise 1.1 has no answer yet." in said
+    assert "Exercise 1.1: no answer yet." in said
     assert "your code here" in said
     nbformat.write(sample_class.submission("ada", CHAPTER), path)
     assert "Success" in nbgrader("validate", str(path))

@@ -197,8 +197,8 @@ def validated(page):
 def test_validate_names_what_is_missing(lab):
     page = lab(up_to(released(FIRST), "test_1_2"), FIRST, "missing")
     said = validated(page)
-    assert "Exercise 1.1 has no answer yet." in said
-    assert "Exercise 1.2 has no answer yet." in said
+    assert "Exercise 1.1: no answer yet." in said
+    assert "Exercise 1.2: no answer yet." in said
 
 
 def test_validate_passes_right_answers(lab):

@@ -220,9 +220,9 @@ class Line(int):
 
 class compression_ratio:
     def __new__(cls, original_gb, compressed_gb):
-        if original_gb <= 0:
+        if not original_gb > 0:
             raise ValueError("original_gb")
-        if compressed_gb <= 0:
+        if not compressed_gb > 0:
             raise ValueError("compressed_gb")
         return original_gb / compressed_gb
 
@@ -555,7 +555,7 @@ def best_clip(x, bits):
 
     def improving():
         least = np.inf
-        for clip in x.max() * np.linspace(0.02, 1, 200):
+        for clip in (x.max() or 1) * np.linspace(0.02, 1, 200):
             error = np.mean((np.minimum(np.round(x / clip * qmax), qmax) * clip / qmax - x) ** 2)
             if error < least:
                 least = error
@@ -625,7 +625,7 @@ from fractions import Fraction
 def magnitude_prune(weights, sparsity):
     if not 0 <= sparsity <= 1:
         raise ValueError("sparsity")
-    pruned = np.array(weights, dtype=float)
+    pruned = np.array(weights, dtype=float, order="C")
     flat = pruned.reshape(-1)
     flat[np.argsort(abs(flat), kind="stable")[: math.ceil(Fraction(str(sparsity)) * flat.size)]] = 0
     return memoryview(pruned)
