@@ -1564,28 +1564,26 @@ def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
 
 # %% exercise="L9.8" right="the text's way, several choices at once, then the uniform ones"
 def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
-    if set(sizes) != set(sensitivity):
-        raise ValueError("sizes")
-    choices = sorted(choices)
-    bits = dict.fromkeys(sizes, choices[0])
-    left = 8 * budget_bytes - sum(sizes.values()) * choices[0]
-    if left < 0:
-        raise ValueError("budget_bytes")
+    if set(sensitivity) ^ set(sizes):
+        raise ValueError("sizes and sensitivity differ in their names")
+
+    def loss(allocation):
+        return sum(max(s, 0) / 4 ** allocation[name] for name, s in sensitivity.items())
+
+    def bytes_of(allocation):
+        return sum(size * allocation[name] for name, size in sizes.items()) / 8
+
+    uniform = [{name: b for name in sizes} for b in sorted(choices)]
+    candidates = [each for each in uniform if bytes_of(each) <= budget_bytes]
+    if uniform[0] not in candidates:
+        raise ValueError("budget_bytes is below what the fewest bits take")
+    found = dict(uniform[0])
     while True:
-        steps = []
-        for name in sizes:
-            for more in [choice for choice in choices if choice > bits[name]]:
-                cost = sizes[name] * (more - bits[name])
-                gain = max(sensitivity[name], 0) * (4.0 ** -bits[name] - 4.0**-more)
-                if cost <= left:
-                    steps.append((gain / cost, name, more, cost))
-        if not steps:
-            break
-        _, name, more, cost = max(steps)
-        bits[name] = more
-        left -= cost
-    fitting = [dict.fromkeys(sizes, many) for many in choices if sum(sizes.values()) * many <= 8 * budget_bytes]
-    return min([bits, *fitting], key=lambda b: sum(max(sensitivity[n], 0) * 4.0 ** -b[n] for n in b))
+        raised = [{**found, name: b} for name in found for b in choices if b > found[name]]
+        raised = [each for each in raised if bytes_of(each) <= budget_bytes]
+        if not raised:
+            return min([found, *candidates], key=loss)
+        found = max(raised, key=lambda each: (loss(found) - loss(each)) / (bytes_of(each) - bytes_of(found)))
 
 
 # %% exercise="L9.8" right="greedy, one choice at a time"
