@@ -28,11 +28,6 @@ def not_between(low: float, high: float, nan: bool = False) -> list[tuple[str, f
     return [*_named(low - 1, high + 1, low - 1e-6, high + 1e-6), ("infinity", math.inf), *_nan(nan)]
 
 
-def not_whole(least: int = 1, nan: bool = False) -> list[tuple[str, float]]:
-    """Numbers that are no count from `least` on: fractions, and whole numbers below it."""
-    return [*_named(least - 1, -least - 1, least + 0.5), ("infinity", math.inf), *_nan(nan)]
-
-
 def not_finite() -> list[tuple[str, float]]:
     """The three floats that are no number to calculate with."""
     return [*_nan(), ("infinity", math.inf), ("minus infinity", -math.inf)]

@@ -2,7 +2,8 @@
 
 `check("1.1", ex_1_1)` says right or not yet. What is right is known only as salted digests, which the build made from
 the chapter's source, so reading this package gives no answer away. The grade comes from hidden tests, which take any
-number within 1 %. Here three digits are compared, a little more strictly: what is right here is right there.
+number within 1 %, or within what the exercise says. Here digits are compared, a little more strictly: what is right
+here is right there.
 
 Progress is a small file beside the notebook. Losing it costs nothing: run the checks again.
 """
@@ -67,7 +68,7 @@ def check_line(exercise: str, line) -> None:
         return _tell(exercise, f"no line yet. Set {name} to the number of a line, such as 2.")
     verdict = _judged(known["salt"], known["line"], line)
     if verdict is None:
-        return _tell(exercise, f"line {_number(line):g} is the first wrong one.", right=True)
+        return _tell(exercise, f"line {number_in(line):g} is the first wrong one.", right=True)
     _tell(exercise, f"line {line} is not the first wrong one, not yet. {verdict}".strip(), hint=LINE_HINT)
 
 
@@ -82,7 +83,7 @@ def passed(exercise: str) -> None:
 
 
 def show_progress(chapter: int) -> None:
-    """Show the two progress bars, of this chapter and of the course."""
+    """Show the progress bars of this chapter, of its labs and of the course."""
     _display("", _load(), chapter)
 
 
@@ -96,7 +97,7 @@ def canonical(answer, digits: int = 3) -> str:
     """
     if isinstance(answer, list | tuple):
         return " > ".join(str(part).strip().lower() for part in answer)
-    number = _number(answer)
+    number = number_in(answer)
     if number is not None:
         return f"{number:.{digits}g}"
     return answer.strip().upper() if isinstance(answer, str) else f"no number, letter or list: {type(answer).__name__}"
@@ -139,7 +140,7 @@ def _judged(salt: str, part: dict, given) -> str | None:
         return digest(salt, canonical(answer, part.get("digits", 3))) in part["digests"]
 
     if wants == "number":
-        number = _number(given)
+        number = number_in(given)
         if number is None or not math.isfinite(number):
             return _no_number(given)
         if fits(number):
@@ -165,7 +166,7 @@ def _no_number(given) -> str:
     return f"A number is wanted, this is {given_kind}."
 
 
-def _number(answer) -> float | None:
+def number_in(answer) -> float | None:
     """The one number that `answer` is or reads as, else None."""
     if isinstance(answer, bool):
         return None
@@ -250,7 +251,7 @@ def _mark_done(progress: dict, exercise: str) -> None:
 
 
 class _Verdict:
-    """Text for a terminal, the same with two bars for a browser."""
+    """Text for a terminal, the same with bars for a browser."""
 
     def __init__(self, say: str, bars: list[tuple[str, int, int]]):
         self.say, self.bars = say, bars

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from course.check import canonical
+from course.check import canonical, number_in
 
 
 def number(value, exact: float, traps: dict[float, str] | None = None, within: float = 0.01) -> None:
@@ -21,10 +21,8 @@ def number(value, exact: float, traps: dict[float, str] | None = None, within: f
     """
     __tracebackhide__ = True
     _answered(value, "a number")
-    try:
-        value = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise AssertionError(f"expected a number, got {_short(value)}") from None
+    given, value = value, number_in(value)
+    assert value is not None, f"expected a number, got {_short(given)}"
     if _close(value, exact, within):
         return
     for trap, say in sorted((traps or {}).items(), key=lambda item: abs(item[0] - value)):
@@ -58,10 +56,7 @@ def line(value, right: int) -> None:
     """`value` is the number of the first wrong line of a Debug exercise."""
     __tracebackhide__ = True
     _answered(value, "a line number")
-    try:
-        number = None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = None
+    number = number_in(value)
     assert number is not None and number == number // 1, f"expected a line number such as 2, got {_short(value)}"
     assert number == right, f"line {value} is not the first wrong one: run the function line by line on one number"
 

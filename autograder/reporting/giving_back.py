@@ -57,9 +57,11 @@ def give(platform: str, only: list[str], url: str | None = None) -> None:
         table = grades.read(gradebook, {})
         known = [chapter.name for chapter in table.chapters]
         graded = {chapter for (_, chapter), work in table.works.items() if work.points is not None}
-        for chapter in only or [" ".join(known)]:
-            if not graded & set(chapter.split()):
-                raise CourseError(f"nobody has points in {chapter or 'any chapter'}: nbgrader autograde CHAPTER, first")
+        without = [chapter for chapter in only if chapter not in graded]
+        if without or not graded:
+            raise CourseError(
+                f"nobody has points in {(without or ['any chapter'])[0]}: nbgrader autograde CHAPTER, first"
+            )
         to = PLATFORMS[platform] if platform != "moodle" or len(only) != 1 else WORKSHEET
         sheet = Path(course.root, course.feedback_directory, f"{'_'.join(only[:1]) or 'all'}_{platform}.csv")
         sheet.parent.mkdir(parents=True, exist_ok=True)

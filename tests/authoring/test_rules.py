@@ -42,7 +42,7 @@ def test_no_known_mistake_is_within_the_tolerance(chapter, exercise, monkeypatch
 
 
 def refusals(source: str):
-    """(names that the message may name, the call in words, all that is passed) of each `expect.refuses` in `source`."""
+    """(names that the message may name, the call in words) of each `expect.refuses` in `source`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "expect.refuses":
             given = {keyword.arg: keyword.value for keyword in node.keywords}
@@ -52,7 +52,7 @@ def refusals(source: str):
                 part.value for part in ast.walk(of) if isinstance(part, ast.Constant) and isinstance(part.value, str)
             )
             found = [part.value for part in ast.walk(names) if isinstance(part, ast.Constant)]
-            yield [name for text in found for name in str(text).split(" or ")], words, node
+            yield [name for text in found for name in str(text).split(" or ")], words
 
 
 def parameters(exercise) -> set[str]:
@@ -64,7 +64,7 @@ def parameters(exercise) -> set[str]:
 @pytest.mark.parametrize(("chapter", "exercise"), all_of("Build", "Debug", "Challenge"))
 def test_what_is_refused_is_stated(chapter, exercise):
     for cell in exercise.tests:
-        for names, of, _ in refusals(cell.source):
+        for names, of in refusals(cell.source):
             assert "ValueError" in exercise.text, of
             for name in names:
                 assert re.search(rf"`[^`]*\b{re.escape(name)}\b[^`]*`", exercise.text), f"{name} is refused ({of})"
@@ -73,7 +73,7 @@ def test_what_is_refused_is_stated(chapter, exercise):
 @pytest.mark.parametrize(("chapter", "exercise"), all_of("Build", "Debug", "Challenge"))
 def test_where_two_arguments_are_at_odds_either_name_counts(chapter, exercise):
     for cell in exercise.tests:
-        for names, of, _ in refusals(cell.source):
+        for names, of in refusals(cell.source):
             at_odds = {name for name in parameters(exercise) if re.search(rf"\b{re.escape(name)}\b", of)}
             if names and len(at_odds) > 1:
                 assert at_odds <= set(names), f"{of}: naming {' or '.join(sorted(at_odds))} is right"
