@@ -43,7 +43,7 @@ from autograder.grading.faults import MachineFault
 from autograder.grading.files import is_notebook
 from autograder.grading.forks import PREFIX, warmth
 from autograder.grading.outputs import error
-from autograder.grading.record import Recorder
+from autograder.grading.record import STANDING, Recorder
 from autograder.grading.room import sweep
 from autograder.grading.run import Outcome, run
 from autograder.grading.workers import Grading, Pool
@@ -121,7 +121,9 @@ class Batch:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         try:
             self.released = nbformat.read(self.release, as_version=4)
-            ids, tests = self.wait(lambda: gradebook.tests(self.chapter, self.course.db_url, self.course.course_id))
+            url, course_id = self.course.db_url, self.course.course_id
+            ids, tests = self.wait(lambda: gradebook.tests(self.chapter, url, course_id))
+            self.standing = self.wait(lambda: gradebook.standing(url, course_id, self.chapter))
         except (OSError, MissingEntry) as why:
             raise MachineFault(
                 f"{self.chapter} was not released here ({why}): make release CHAPTER={self.chapter}"
@@ -177,7 +179,8 @@ class Batch:
         handed_in = submission.read(student, folder, self.step.disk)
         digest = handed_in.digest(self.graded_by)
         mark = submission.mark_of(self.recorder.place(student))
-        if mark.get("digest") == digest and not self.converter.force:
+        graded = (mark.get("digest"), mark.get(STANDING)) == (digest, self.standing.get(student, ""))
+        if graded and not self.converter.force:
             self.account.is_("graded before", student)
             return None
         name, said = mend.choose(handed_in.notebooks, self.chapter, self.released)

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ from autograder.grading.faults import MachineFault
 from autograder.grading.inside import HEAD
 from autograder.grading.kernels import Pipes, Process, remove
 from autograder.grading.limits import Limits
+from autograder.grading.submission import sources
 
 LEARNER, FRESH, TESTS = "learner", "fresh", "tests"
 PREFIX = f"grading-{os.getpid()}-"  # of temporary folders: by the number `room.sweep` knows whose they were
@@ -49,6 +51,8 @@ sys.modules["_inside"].main(end, **sent["start"])
 """
 PREPARE_TESTS = f"""
 import sys
+import IPython
+IPython.get_ipython().InteractiveTB.set_mode("Plain")  # with the lines around in colour it takes 30 ms for each error
 sys.path.insert(0, {str(ROOT)!r})
 import course.probe, autograder.grading.standins
 course.probe.run_beside_the_answers = autograder.grading.standins.run_beside_the_answers
@@ -254,7 +258,14 @@ class _Family:
             raise
 
     def is_fit(self, limits: Limits) -> bool:
-        return (limits.preload, self.process.poll()) == (self.preload, None) and self.stamp == _stamp()
+        return limits.preload == self.preload and self.stamp == _stamp()
+
+    def lives(self) -> bool:
+        """Whether all three do: one that ended has hung up."""
+        poller = select.poll()
+        for server in self.servers.values():
+            poller.register(server.control, 0)
+        return self.process.poll() is None and not poller.poll(0)
 
     def close(self) -> None:
         """They leave when their last fork has ended."""
@@ -272,6 +283,7 @@ class Warmth:
     def __init__(self):
         self.refused = "" if sys.platform == "linux" else "processes are forked on Linux only"
         self._family: _Family | None = None
+        self._lost = 0
         self._lock, self._rest = threading.Lock(), threading.Event()
         atexit.register(self.close)
 
@@ -312,14 +324,22 @@ class Warmth:
         own.close()
         return None
 
-    def is_there(self) -> bool:
-        """Whether there are none, or they live."""
+    def losses(self) -> int:
+        """How often warm processes were lost, with all that they had forked, so far."""
         with self._lock:
-            return not self._family or self._family.process.poll() is None
+            self._let_go_of_the_dead()
+            return self._lost
+
+    def _let_go_of_the_dead(self) -> None:
+        if self._family and not self._family.lives():
+            self._family.close()
+            self._family = None
+            self._lost += 1
 
     def _ready(self, limits: Limits) -> _Family:
         """With the lock held: the warm processes that have loaded what `limits` names, as it is now."""
         self._rest.set()
+        self._let_go_of_the_dead()
         if self._family and not self._family.is_fit(limits):
             self._family.close()
             self._family = None
@@ -383,9 +403,12 @@ def _names(limits: Limits) -> list[str]:
 
 def _stamp() -> tuple:
     """Changes when something changes that a warm process has loaded."""
-    places = [Path(course.__path__[0]), Path(__file__).parent]
-    files = sorted(path for place in places for path in place.rglob("*") if path.suffix not in ("", ".pyc"))
-    return tuple((str(path), about.st_mtime_ns, about.st_size) for path in files if (about := path.stat()))
+    found = []
+    for path in (*sources(Path(course.__path__[0])), *sources(Path(__file__).parent)):
+        with contextlib.suppress(FileNotFoundError):  # it was there a moment ago
+            about = path.stat()
+            found.append((str(path), about.st_mtime_ns, about.st_size))
+    return tuple(found)
 
 
 warmth = Warmth()

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from alembic.script import ScriptDirectory
-from nbgrader.api import BaseCell, Comment, Grade, Gradebook, MissingEntry, Student
+from nbgrader.api import (
+    Assignment,
+    BaseCell,
+    Comment,
+    Grade,
+    Gradebook,
+    MissingEntry,
+    Student,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 from nbgrader.dbutil import ALEMBIC_DIR
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 from sqlalchemy import create_engine, text
@@ -133,19 +143,30 @@ def doubtful(url: str, course_id: str, chapter: str, student: str) -> list[str]:
         return [name for (name,) in found.filter(Grade.manual_score.is_not(None), Grade.needs_manual_grade)]
 
 
-@contextlib.contextmanager
-def all_or_nothing(url: str, course_id: str, chapter: str, student: str) -> Iterator[None]:
-    """Where what stands inside fails, the submission's automatic grades become what they were."""
-    before = _taken(url, course_id, chapter, student)
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(Exception):
-            _put_back(before, url, course_id, chapter, student)
-        raise
+def standing(url: str, course_id: str, chapter: str, student: str | None = None) -> dict[str, str]:
+    """{student: a digest of what grading the chapter has entered: points, comments, when it was handed in}.
+
+    What a person may change is not in it, such as points by hand or the penalty for lateness. student: only this one.
+    """
+    found = {}
+    with opened(url, course_id) as gradebook:
+        submissions = gradebook.db.query(SubmittedAssignment.student_id).join(SubmittedAssignment.assignment)
+        submissions = submissions.filter(Assignment.name == chapter)
+        if student:
+            submissions = submissions.filter(SubmittedAssignment.student_id == student)
+        for name, when in submissions.add_columns(SubmittedAssignment.timestamp):
+            found.setdefault(name, []).append(repr(when))
+        for kind, entry in ((Grade, Grade.auto_score), (Comment, Comment.auto_comment)):
+            of_cells = submissions.join(SubmittedAssignment.notebooks).join(
+                kind, kind.notebook_id == SubmittedNotebook.id
+            )
+            for name, *entered in of_cells.join(kind.cell).add_columns(BaseCell.name, entry):
+                found.setdefault(name, []).append(repr(entered))
+    return {name: hashlib.sha256("\n".join(sorted(entries)).encode()).hexdigest() for name, entries in found.items()}
 
 
-def _taken(url: str, course_id: str, chapter: str, student: str) -> dict | None:
+def taken(url: str, course_id: str, chapter: str, student: str) -> dict | None:
+    """What `put_back` needs: the submission's automatic grades as they are; None where there is none."""
     with opened(url, course_id) as gradebook:
         try:
             submission = gradebook.find_submission(chapter, student)
@@ -161,7 +182,8 @@ def _taken(url: str, course_id: str, chapter: str, student: str) -> dict | None:
         }
 
 
-def _put_back(before: dict | None, url: str, course_id: str, chapter: str, student: str) -> None:
+def put_back(before: dict | None, url: str, course_id: str, chapter: str, student: str) -> None:
+    """Make the submission's automatic grades what they were when they were taken."""
     with opened(url, course_id) as gradebook:
         if before is None:
             with contextlib.suppress(MissingEntry):

@@ -20,7 +20,7 @@ WORK = 2_000_000  # characters that are read for one submission: a few seconds
 SPECIAL = re.compile(r"^[ \t]*(?:[%!?,;/]|>>>|\.\.\.|In \[|\[(?:nav|ins)\])|=[ \t]*[%!]|\?[ \t]*$", re.MULTILINE)
 RUN_AS_PYTHON = ("time", "capture", "prun")  # cell magics that run their body in the notebook's own namespace
 STACKED = 5  # such magics on top of each other
-_warnings_are_shared = threading.Lock()
+_shared = threading.RLock()  # the filters of warnings are all threads', and see `parsed`
 
 
 class Code(NamedTuple):
@@ -42,8 +42,7 @@ class Reader:
 
     def __call__(self, source: str) -> Code:
         if source not in self._seen:
-            with _no_warnings():
-                self._seen[source] = self._read(source, STACKED)
+            self._seen[source] = self._read(source, STACKED)
         return self._seen[source]
 
     def _read(self, source: str, stacked: int) -> Code:
@@ -75,24 +74,40 @@ class Reader:
         return True
 
 
+def parsed(source: str) -> ast.Module:
+    """ast.parse's tree, and no warnings; for a process with threads.
+
+    CPython 3.11 counts the depth of all threads' trees in one place (gh-106905): while another thread makes one, a tree
+    can be too deep, or a SystemError.
+    """
+    with _no_warnings():
+        return ast.parse(source)
+
+
+def transformed(source: str) -> str:
+    """What IPython makes Python of, as Python; raises what IPython raises."""
+    with _no_warnings():
+        return TransformerManager().transform_cell(source)
+
+
 @contextmanager
 def _no_warnings() -> Iterator[None]:
     """Python's warnings about a source are the learner's affair; made errors, they would hide an answer."""
-    with _warnings_are_shared, warnings.catch_warnings():
+    with _shared, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _tree(source: str) -> ast.Module | None:
     try:
-        return ast.parse(source)
+        return parsed(source)
     except Exception:  # SyntaxError, and what odd sources raise: ValueError, RecursionError, MemoryError, ...
         return None
 
 
 def _transformed(source: str) -> str:
     try:
-        return TransformerManager().transform_cell(source)
+        return transformed(source)
     except Exception:
         return source
 

@@ -1,7 +1,8 @@
 """record: a graded notebook goes into autograded/ and the gradebook, all of it or nothing.
 
-The files are written aside first; then the gradebook; then the folder is put into its place in one step, with the mark
-in it that says it is done. Whatever ends in between, the next run finds no mark of this digest, and grades again.
+The files are written aside first; the former folder leaves its place; then the gradebook is written; then the new
+folder takes the place, in one step, with the mark in it that says it is done. Whatever ends in between, the next run
+finds no mark there, and grades again. So it does where the gradebook holds something else than the mark says.
 """
 
 import contextlib
@@ -15,13 +16,15 @@ from pathlib import Path
 
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import rmtree
 
 from autograder.grading import gradebook
 from autograder.grading import steps as nbgraders
 from autograder.grading.faults import MachineFault
-from autograder.grading.submission import MARK, Submission
+from autograder.grading.submission import MARK, Submission, folders, mark_of
 
+STANDING = "entered"  # in a mark: what the gradebook then held, see gradebook.standing
 ASIDE = ".being-graded"  # in autograded/: nbgrader's patterns pass over it
 
 
@@ -53,22 +56,46 @@ class Recorder:
             yield
 
     def record(self, submission: Submission, nb: NotebookNode, mark: dict) -> list[str]:
-        """mark: what the mark is to hold. Returns the cells with a person's points that should be looked at again."""
+        """mark: what the mark is to hold besides. Returns the cells with a person's points that are to be looked at."""
         url, course_id = self.course.db_url, self.course.course_id
         who = url, course_id, self.chapter, submission.student
         nb = self.through(self._before, nb, submission)
         aside = self._written(submission, nb)
         try:
-            with gradebook.all_or_nothing(*who):
+            with self._all_or_nothing(aside, *who):
                 gradebook.enter(*who, submission.handed_in, self.converter.create_student)
                 self.through(self._writers, nb, submission)
                 found = gradebook.doubtful(*who)
+                mark |= {STANDING: gradebook.standing(*who)[submission.student]}
                 (aside / MARK).write_text(json.dumps(mark), "utf-8")
                 self._put_in_place(aside, submission.student)
         finally:
             with contextlib.suppress(OSError):
                 rmtree(str(aside))
         return found
+
+    @contextlib.contextmanager
+    def _all_or_nothing(self, aside: Path, *who: str) -> Iterator[None]:
+        """Until `aside` is in its place, whatever ends what stands inside: gradebook and folder are what they were."""
+        place, old = self.place(who[-1]), _old(aside)
+        if old.exists() and place.exists():
+            rmtree(str(old))
+        elif old.exists():
+            os.replace(old, place)  # a command was killed
+        before = gradebook.taken(*who)
+        try:
+            if place.exists():
+                os.replace(place, old)
+            yield
+        except BaseException:
+            if aside.exists():
+                try:
+                    with contextlib.suppress(Exception):  # then its mark is not what the gradebook holds
+                        gradebook.put_back(before, *who)
+                finally:
+                    if old.exists():
+                        os.replace(old, place)
+            raise
 
     def through(self, steps: list, nb: NotebookNode, submission: Submission) -> NotebookNode:
         """The notebook after nbgrader's steps."""
@@ -130,14 +157,27 @@ class Recorder:
         return NotebookExporter(config=config)
 
     def _put_in_place(self, aside: Path, student: str) -> None:
-        place, old = self.place(student), aside.with_name(f"{self.chapter}.old")
+        place = self.place(student)
         place.parent.mkdir(parents=True, exist_ok=True)
-        if old.exists():
-            rmtree(str(old))
-        if place.exists():
-            os.replace(place, old)
         os.replace(aside, place)
         with contextlib.suppress(OSError):
-            if old.exists():
-                rmtree(str(old))
+            if _old(aside).exists():
+                rmtree(str(_old(aside)))
             self.converter.set_permissions(self.chapter, student)
+
+
+def _old(aside: Path) -> Path:
+    """Where the former folder waits meanwhile."""
+    return aside.with_name(f"{aside.name}.old")
+
+
+def graded(course: CourseDirectory) -> tuple[dict[str, Path], list[str]]:
+    """({student: folder} of those asked for that were graded to their end, those of whom the gradebook says otherwise).
+
+    As after an older copy of the gradebook was put back. course: names the chapter.
+    """
+    places = {name: folder for name, _, folder in folders(course, course.autograded_directory)}
+    marks = {name: mark for name, folder in places.items() if (mark := mark_of(folder))}
+    standing = gradebook.standing(course.db_url, course.course_id, course.assignment_id) if marks else {}
+    others = [name for name, mark in marks.items() if STANDING in mark and mark[STANDING] != standing.get(name)]
+    return {name: places[name] for name in marks if name not in others}, others

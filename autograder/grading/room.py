@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 
 from autograder import ROOT
-from autograder.grading import cgroup, walls, watch
+from autograder.grading import cgroup, forks, walls, watch
 from autograder.grading.faults import KernelGone, MachineFault
-from autograder.grading.forks import FRESH, LEARNER, PREFIX, START, TESTS, Start, started, warmth
+from autograder.grading.forks import FRESH, LEARNER, PREFIX, START, TESTS, Start, started
 from autograder.grading.kernels import Kernel, remove
 from autograder.grading.limits import Limits
 
@@ -53,12 +53,19 @@ class Room:
     def _start(self, seconds: float) -> None:
         with contextlib.suppress(OSError):
             self._group = cgroup.Group(self.limits.memory) if self.limits.walls and cgroup.available() else None
+        self._ended_before = cgroup.ended_here()
         start = Start(self._kind, self.limits, self.folder, self.user, self._group)
         self.kernel = _kernel(start, seconds, self._why_ended)
         self._watch = watch.Watch(self.kernel.process, self.folder, self.limits, self._group is not None)
 
+    def lacked_memory(self) -> bool:
+        """Whether the machine's memory guard ended a process, and not for what this room used."""
+        if self._group:
+            return bool(self._group.ended()) and not self._group.full()
+        return cgroup.ended_here() > self._ended_before
+
     def _why_ended(self) -> str:
-        if self._group and self._group.ended():
+        if self._group and self._group.ended() and self._group.full():
             return f"it used more than {self.limits.memory >> 20:,} MiB of memory"
         return self._watch.why if self._watch else ""
 
@@ -97,11 +104,12 @@ def test_kernel(limits: Limits) -> Kernel:
 
 
 def _kernel(start: Start, seconds: float, why_ended: Callable[[], str] = lambda: "") -> Kernel:
-    """Where the warm process died, with all that it had forked, there is another one."""
+    """Where a warm process was lost meanwhile, with all that it had forked, there is another one."""
+    lost = forks.warmth.losses()
     try:
         return Kernel(lambda pipes: started(start, pipes, seconds), seconds, why_ended)
     except MachineFault:
-        if warmth.is_there():
+        if forks.warmth.losses() == lost:
             raise
     return Kernel(lambda pipes: started(start, pipes, seconds), seconds, why_ended)
 

@@ -8,18 +8,17 @@ import ast
 import copy
 import json
 import time
-import warnings
 from typing import NamedTuple
 
-from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from nbgrader import utils
 
-from autograder.grading import guard, watch
+from autograder.grading import guard
 from autograder.grading.faults import KernelGone, MachineFault
 from autograder.grading.kernels import Kernel
 from autograder.grading.limits import Limits
 from autograder.grading.outputs import error
+from autograder.grading.python_text import SOURCE, parsed, transformed
 from autograder.grading.room import Room, test_kernel
 from autograder.grading.standins import names_read
 
@@ -42,25 +41,28 @@ def run(notebook: NotebookNode, files: dict[str, bytes], limits: Limits) -> Outc
     A process that was killed, not by anything here, may have ended itself or have been ended by the machine. So the
     notebook is run once more: whoever ends itself does so again at the same place, and then it is the learner's doing.
     """
-    guarded = watch.guard_counter()
     first = _Session(limits)
     outcome = first.run(notebook, files)
     if not first.killed:
         return outcome
     second = _Session(limits)
     outcome = second.run(notebook, files)
-    if not second.killed or (second.killed == first.killed and watch.guard_counter() == guarded):
+    lacked_memory = first.lacked_memory or second.lacked_memory
+    if not second.killed or (second.killed == first.killed and not lacked_memory):
         return outcome
-    if watch.guard_counter() > guarded:
+    if lacked_memory:
         raise MachineFault("the machine had too little memory: its guard ended the notebook's process")
     raise MachineFault("the notebook's process was killed from outside, twice and at different places")
 
 
 class _Session:
-    """One run of one notebook. killed: the cells at which the learner's process ended by an unexplained SIGKILL."""
+    """One run of one notebook. killed: the cells at which the learner's process ended by an unexplained SIGKILL.
+
+    lacked_memory: whether the machine's memory guard may have done so.
+    """
 
     def __init__(self, limits: Limits):
-        self.limits, self.killed = limits, []
+        self.limits, self.killed, self.lacked_memory = limits, [], False
         self._stopped: list[str] = []
         self._imports: list[str] = []
         self._restarts, self._gone, self._raised, self._cell = 0, "", ("", ""), 0
@@ -127,6 +129,7 @@ class _Session:
         """A new process for the learner, with the imports of the cells so far; what happened, in a sentence."""
         if gone.killed:
             self.killed.append(self._cell)
+            self.lacked_memory = self.lacked_memory or self._room.lacked_memory()
         if not self._left(1):
             return self._time_is_up()
         why = f"the notebook's process ended: {gone}"
@@ -227,9 +230,7 @@ class _Session:
 def imports(code: str) -> list[str]:
     """The import statements at the left margin of a cell, a text each; none where it is no Python."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(TransformerManager().transform_cell(code[:100_000]))
+        tree = parsed(transformed(code[:SOURCE]))
         return [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     except Exception:  # whatever a cell holds
         return []

@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Callable, Iterable
 
 from autograder.grading.border import Given, Handle, decode, encode, error_of
+from autograder.grading.python_text import parsed
 from course.probe import source_of
 
 MOST_ITEMS = 100_000  # that one loop over a stand-in takes
@@ -183,7 +184,7 @@ def names_read(code: str) -> list[str]:
     A name that is defined on some ways only, as in one branch of an `if`, is among them.
     """
     flow = _Flow()
-    defined = flow.block(ast.parse(code).body, set())
+    defined = flow.block(parsed(code).body, set())
     tables, read = [symtable.symtable(code, "<test>", "exec")], set(flow.read)
     for table in tables:
         tables.extend(table.get_children())

@@ -85,13 +85,14 @@ def folders(course, directory: str) -> Iterator[tuple[str, Path, Path]]:
 def graded_by(release: Path, tests: str, settings: Iterable) -> str:
     """A digest of the release, the tests, the grader's own code with the course's, and its settings."""
     digest = hashlib.sha256(repr((tests, *settings)).encode())
-    for path in (release, *_sources(Path(__file__).parent), *_sources(Path(course.__path__[0]))):
+    for path in (release, *sources(Path(__file__).parent), *sources(Path(course.__path__[0]))):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def _sources(folder: Path) -> list[Path]:
+def sources(folder: Path) -> list[Path]:
+    """What a grade follows from, of a folder with code."""
     return sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".json", ".safetensors"))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psutil
 
-from autograder.grading import cgroup
 from autograder.grading.kernels import Process
 from autograder.grading.limits import Limits
 
@@ -130,13 +129,3 @@ def _full_tmpfs(pid: int, most: int) -> str:
         if (disk.f_blocks - disk.f_bfree) * disk.f_frsize > most:
             return f"it wrote more than {most >> 20:,} MiB into {place}"
     return ""
-
-
-def guard_counter() -> int:
-    """How many processes the machine's memory guard has ended since it started, for want of the machine's memory."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            name, _, number = line.partition(" ")
-            if name == "oom_kill":
-                return int(number) - cgroup.ended_by_groups()  # which the machine counts too
-    return 0

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -11,9 +12,11 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 from small_course import CHAPTER, SmallCourse, listed
+from sqlalchemy.exc import OperationalError
 
 from autograder import COURSE_ID, ROOT
 from autograder.authoring import chapters
+from autograder.grading import gradebook
 
 #: Runs `nbgrader autograde`, and is sent a signal by itself at the event of that number.
 SCRIPT = """
@@ -40,7 +43,7 @@ from nbgrader.preprocessors import SaveAutoGrades
 from autograder.grading import batch, gradebook, kernels, record, room, run, submission
 
 for owner, names in {
-    room.Room: ["_unpack", "close"], kernels.Kernel: ["run"], gradebook: ["enter", "doubtful", "_taken"],
+    room.Room: ["_unpack", "close"], kernels.Kernel: ["run"], gradebook: ["enter", "doubtful", "taken"],
     SaveAutoGrades: ["_add_score", "_add_comment"], record.Recorder: ["_written", "_put_in_place"],
     os: ["replace"], pathlib.Path: ["write_text", "mkdir"], batch.mend: ["mend"], submission: ["mark_of"],
 }.items():
@@ -164,9 +167,43 @@ def test_a_repaired_release_grades_everybody_again(graded):
     assert graded.scores() == dict.fromkeys(graded.students, graded.most)
 
 
+def test_another_gradebook_grades_everybody_again(graded):
+    (graded.root / "gradebook.db").unlink()
+    graded.release()
+    assert graded.scores() == {}
+    assert listed(graded.autograde(), "graded") == set(graded.students)
+    assert graded.scores() == dict.fromkeys(graded.students, graded.most)
+    assert listed(graded.autograde(), "graded before") == set(graded.students)
+
+
+def test_an_older_copy_of_the_gradebook_grades_whom_it_knows_otherwise(graded, capsys):
+    graded.submit("bob", wrong)
+    graded.autograde()
+    copy = (graded.root / "gradebook.db").read_bytes()
+    graded.submit("bob")
+    graded.submit("dan")
+    graded.autograde()
+    (graded.root / "gradebook.db").write_bytes(copy)
+    gradebook.opened.cache_clear()
+    assert graded.scores() == {"ada": 2, "bob": 1, "cy": 2}
+    page = graded.page("bob")
+    graded.feedback()
+    said = capsys.readouterr().out
+    assert "no page, for the gradebook holds other grades than were recorded: bob, dan\n" in said
+    assert f"nbgrader autograde {CHAPTER} grades them again" in said
+    assert graded.page("bob") == page
+    account = graded.autograde()
+    assert listed(account, "graded") == {"bob", "dan"}
+    assert listed(account, "graded before") == {"ada", "cy"}
+    assert graded.scores() == {"ada": 2, "bob": 2, "cy": 2, "dan": 2}
+    graded.feedback()
+    assert "2 of 2 points" in " ".join(graded.page("dan").split())
+    assert "no page" not in capsys.readouterr().out
+
+
 def test_other_limits_or_another_grader_grade_everybody_again(graded, monkeypatch):
     assert listed(graded.autograde(restarts=3), "graded") == set(graded.students)
-    monkeypatch.setattr("autograder.grading.submission._sources", lambda folder: [])
+    monkeypatch.setattr("autograder.grading.submission.sources", lambda folder: [])
     assert listed(graded.autograde(restarts=3), "graded") == set(graded.students)
 
 
@@ -201,6 +238,27 @@ def test_where_a_new_attempt_cannot_be_graded_the_former_grade_stands(graded, mo
     graded.feedback()
     assert "2 of 2 points" in " ".join(graded.page("bob").split())
     graded.autograde()
+    assert graded.scores()["bob"] == 1
+
+
+def test_where_the_gradebook_stays_locked_the_former_grade_and_its_folder_stand(graded, monkeypatch):
+    folder = graded.root / "autograded" / "bob" / CHAPTER
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    graded.submit("bob", wrong)
+
+    def locked(*args):
+        raise OperationalError("INSERT", None, sqlite3.OperationalError("database is locked"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gradebook.Patience.__init__, "__defaults__", (1,))
+        patch.setattr(gradebook, "enter", locked)
+        patch.setattr(gradebook, "put_back", locked)
+        account = graded.autograde()
+    assert listed(account, "not graded") == {"bob"}
+    assert "the grade of an earlier hand-in stands" in account
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert graded.scores()["bob"] == graded.most
+    assert listed(graded.autograde(), "graded") == {"bob"}
     assert graded.scores()["bob"] == 1
 
 

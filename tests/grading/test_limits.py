@@ -5,6 +5,9 @@ Times are asserted generously: what counts is which cells were run, and what was
 
 import contextlib
 import os
+import subprocess
+import sys
+import threading
 import time
 
 import nbformat
@@ -13,7 +16,7 @@ import pytest
 from nbgrader.utils import determine_grade
 
 from autograder.grading import cgroup, watch
-from autograder.grading.faults import KernelGone
+from autograder.grading.faults import KernelGone, MachineFault
 from autograder.grading.limits import Limits
 from autograder.grading.room import Room
 from autograder.grading.run import run
@@ -222,15 +225,60 @@ def test_memory_is_bounded_in_sum_and_the_notebook_goes_on(kind, counted_by):
         assert any("it used more than 512 MiB of memory" in why for why in stopped)
 
 
-def test_a_learner_who_fills_the_memory_and_then_ends_the_process_is_graded_nevertheless():
-    """The machine counts whom a cgroup ended too; that is no sign that the machine had too little memory."""
+LEAVES = "import os\nos.kill(os.getpid(), 9)"
+
+
+@pytest.fixture
+def others():
+    """A group of somebody else's, in which the system ends processes for want of memory all the time."""
     if not cgroup.available():
         pytest.skip("only where this process may make cgroups")
-    leaves = "import os\nos.kill(os.getpid(), 9)"
-    limits = LIMITS._replace(cell_timeout=10, total_timeout=60)
-    said, points, _, _ = ran(GREEDY["shared memory"], leaves, leaves, ANSWER, limits=limits)
+    group, over = cgroup.Group(2**25), threading.Event()
+    command = group.command([sys.executable, "-c", "hoard = bytearray(b'x') * 2**28"])
+
+    def use_up():
+        while not over.is_set():
+            subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
+
+    thread = threading.Thread(target=use_up)
+    thread.start()
+    while not group.ended():
+        time.sleep(0.05)
+    yield group
+    over.set()
+    thread.join()
+    group.close()
+
+
+def test_who_ends_the_process_is_graded_though_the_system_ends_processes_elsewhere(others):
+    """The machine counts them too; that is no sign that there was too little memory for this one."""
+    limits, before = LIMITS._replace(cell_timeout=10, total_timeout=60), others.ended()
+    said, points, _, _ = ran(GREEDY["shared memory"], LEAVES, LEAVES, ANSWER, limits=limits)
     assert points == [1]
     assert "it used more than 512 MiB of memory" in said[0]
+    assert "it ended its own process" in said[1]
+    assert others.ended() > before
+
+
+def test_where_what_holds_the_group_has_no_memory_left_it_is_the_machines_fault(monkeypatch):
+    """As in a container that is smaller than what one notebook may use."""
+    if not cgroup.available():
+        pytest.skip("only where this process may make cgroups")
+    holder = cgroup.Group(200 * 2**20)
+    if holder.names is cgroup.NEW:
+        (holder.path / "cgroup.subtree_control").write_text("+memory")
+    monkeypatch.setattr(cgroup, "_place", lambda: (holder.path, holder.names))
+    with contextlib.closing(holder), pytest.raises(MachineFault, match="too little memory"):
+        ran(GREEDY["shared memory"], ANSWER, limits=LIMITS._replace(cell_timeout=10, total_timeout=60))
+
+
+def test_without_groups_of_its_own_the_graders_own_is_asked(monkeypatch, tmp_path):
+    monkeypatch.setattr(cgroup, "_own", lambda: iter([(tmp_path, tmp_path, cgroup.NEW)]))
+    machine = cgroup.ended_here()
+    (tmp_path / "memory.events").write_text("oom 9\noom_kill 7\noom_group_kill 0\n")
+    assert cgroup.ended_here() == 7
+    (tmp_path / "memory.events").write_text("oom_kill many\n")
+    assert cgroup.ended_here() >= machine
 
 
 WRITTEN = {

@@ -464,7 +464,7 @@ def test_the_notebook_with_the_answers_is_chosen():
     files = {NAME: raw(released()), f"{CHAPTER}-Copy1.ipynb": raw(perfect())}
     name, said = choose(files, CHAPTER, released())
     assert name == f"{CHAPTER}-Copy1.ipynb"
-    assert said == f"2 notebooks were handed in: {name} was taken, which answers 9 of 9 exercises"
+    assert said == f"2 notebooks were handed in: {name} was taken, which answers 11 of 11 exercises"
 
 
 def test_of_equal_notebooks_the_one_with_the_chapters_name_is_chosen():

@@ -59,7 +59,7 @@ def test_feedback_pages_show_points_and_messages(graded, nbgrader):
     nbgrader("generate_feedback", CHAPTER, "--force")
     page = (graded / "feedback" / "chen" / CHAPTER / f"{CHAPTER}.html").read_text("utf-8")
     text = re.sub(r"<[^>]+>", "", page)
-    assert "13 of 18 points" in text
+    assert "16 of 24 points" in text
     assert "a scale of 2/128 needs the code 128" in text
 
 
@@ -105,7 +105,7 @@ def test_export_writes_every_students_points(graded, nbgrader):
     nbgrader("export")
     with open(graded / "grades.csv", newline="") as file:
         rows = {row["student_id"]: row for row in csv.DictReader(file)}
-    assert float(rows["ada"]["score"]) == 18
+    assert float(rows["ada"]["score"]) == 24
     assert float(rows["bruno"]["score"]) == 0
 
 
@@ -113,7 +113,7 @@ def test_the_report_has_a_row_for_each_student(graded):
     done = subprocess.run(
         [sys.executable, "-m", "autograder", "report"], cwd=graded, capture_output=True, text=True, check=True
     )
-    assert re.search(r"^ada +18 +18$", done.stdout, re.MULTILINE)
+    assert re.search(r"^ada +24 +24$", done.stdout, re.MULTILINE)
     assert re.search(r"^bruno +0 +0$", done.stdout, re.MULTILINE)
 
 

@@ -630,14 +630,66 @@ def test_a_change_in_the_course_makes_new_warm_processes_and_the_old_ones_serve_
     assert wait_for_the_end([first]) == []
 
 
-def test_a_warm_process_that_ended_is_followed_by_another(warmth):
+def family_of(warmth) -> list[int]:
+    """The numbers of the warm processes: for what is fresh, for learners, for tests."""
+    base = psutil.Process(warmth._family.process.pid)
+    return [base.pid, *sorted(child.pid for child in base.children())]
+
+
+def end(pid: int) -> None:
+    process = psutil.Process(pid)
+    process.kill()
+    with contextlib.suppress(psutil.Error):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("which", range(3), ids=["fresh", "learner", "tests"])
+def test_a_warm_process_that_ended_is_followed_by_another(which, warmth):
     with rooms(LIMITS):
-        first = warmth._family.process.pid
-    os.kill(first, signal.SIGKILL)
-    warmth._family.process.wait()
+        family = family_of(warmth)
+    end(family[which])
+    with rooms(LIMITS) as (room,), contextlib.closing(test_kernel(LIMITS)) as tests:
+        assert {type(room.kernel.process), type(tests.process)} == {forks.Forked}
+        assert not set(family) & set(family_of(warmth))
+        assert say(room, "print(6 * 7)") == "42\n"
+    assert wait_for_the_end(family) == []
+
+
+def test_who_loses_it_while_starting_gets_another_though_somebody_else_saw_it_first(warmth, monkeypatch):
+    with rooms(LIMITS):
+        pass
+    usual, calls = warmth.fork, []
+
+    def fork(*args):
+        calls.append(args)
+        if len(calls) == 1:
+            end(warmth._family.process.pid)
+            assert warmth.losses() == 1
+            raise MachineFault("a kernel did not start: its keeper ended")
+        return usual(*args)
+
+    monkeypatch.setattr(warmth, "fork", fork)
     with rooms(LIMITS) as (room,):
         assert isinstance(room.kernel.process, forks.Forked)
-        assert warmth._family.process.pid != first
+    monkeypatch.setattr(warmth, "fork", lambda *args: usual(*args) and (_ for _ in ()).throw(MachineFault("its own")))
+    with pytest.raises(MachineFault, match="its own"):
+        Room(LIMITS)
+    assert warmth.losses() == 1
+
+
+def test_what_comes_and_goes_beside_the_sources_is_no_change(monkeypatch, tmp_path):
+    """Python writes what it compiled under a name that is gone a moment later."""
+    monkeypatch.setattr(course, "__path__", [str(tmp_path)])
+    (tmp_path / "one.py").write_text("one = 1")
+    before = forks._stamp()
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "one.cpython-311.pyc.140512").write_text("")
+    assert forks._stamp() == before
+    monkeypatch.setattr(forks, "sources", lambda folder: [folder / "gone.py", folder / "one.py"])
+    assert forks._stamp()
+    (tmp_path / "one.py").write_text("one = 1 + 1")
+    assert forks._stamp() != before
 
 
 # ---- Other Pythons, other users ----
