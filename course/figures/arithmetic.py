@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from course import style
+from course.alt import number
 from course.figures import Figure, Live
 from course.hardware import Device
 from course.live import returned
@@ -69,6 +70,26 @@ def side_by_side(measured: Mapping[str, float], predicted: Mapping[str, float]) 
     axes.margins(x=0.12)
     axes.grid(visible=False, axis="y")
     figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def over_the_batch(
+    batches: list[int], taken_ms: Mapping[str, list[float]], crossings: Mapping[str, int | None]
+) -> Figure:
+    """Milliseconds over the batch for each type of weights; a dashed line where a type becomes slower than bf16."""
+    figure = Figure(figsize=(8, 4.4), layout="constrained")
+    axes = figure.subplots()
+    looks = {"bf16": (style.BEFORE, "o"), "int8": (style.THEORY, "^"), "int4": (style.AFTER, "s")}
+    for kind, taken in taken_ms.items():
+        color, marker = looks[kind]
+        axes.loglog(batches, taken, color=color, marker=marker, ms=8, label=kind)
+        if crossing := crossings.get(kind):
+            axes.axvline(crossing, color=color, ls="--", lw=1.2, label=f"{kind} is slower from batch {crossing}")
+    axes.set(xlabel="batch (sequences)", ylabel="time of one layer (ms)", xticks=batches)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    figure.legend(loc="outside right center")
+    _keep_labels(axes)
+    axes.minorticks_off()
     return figure
 
 
@@ -137,13 +158,13 @@ def decoding(
         now.set_data([batch], [taken / unit])
         limit = float(returned(crossover_batch(chip.half_tflops, chip.bandwidth_gb_s / 1000, bits)))
         edge.set_xdata([limit, limit])
-        one.set_text(f"1 = {_short(unit)} ms")
+        one.set_text(f"1 = {number(unit)} ms")
 
         size = float(returned(model_size_gb(params, bits)))
-        fits = f"{_short(size)} GB {'do not fit into' if size > chip.memory_gb else 'of'} {chip.memory_gb:.3g} GB"
+        fits = f"{number(size)} GB {'do not fit into' if size > chip.memory_gb else 'of'} {chip.memory_gb:.3g} GB"
         waits = "memory" if batch < limit else "arithmetic"
         return (
-            f"{fits}; {_short(taken)} ms a step, {_short(1000 * batch / taken)} tokens/s, "
+            f"{fits}; {number(taken)} ms a step, {number(1000 * batch / taken)} tokens/s, "
             f"{step_ms(16, batch) / taken:.2f}x as fast as 16 bits; waits for {waits}"
         )
 
@@ -188,7 +209,7 @@ def memory(model_size_gb: Callable, kv_cache_gb: Callable) -> Live:
         limit.set_ydata([card, card])
         room = max(0, int((card - size) / cache_gb(1)))
         verdict = "fits" if size + cache <= card else "does not fit"
-        needed = f"weights {_short(size)} GB + cache {_short(cache)} GB = {_short(size + cache)} GB"
+        needed = f"weights {number(size)} GB + cache {number(cache)} GB = {number(size + cache)} GB"
         return f"{needed}: {verdict} into {card} GB, which hold {room:,} tokens a sequence"
 
     return Live(
@@ -211,11 +232,6 @@ def _ms(decode_latency_ms: Callable, *arguments) -> float:
 
 def _choice(values: list[int], value: int, description: str) -> widgets.SelectionSlider:
     return widgets.SelectionSlider(options=values, value=value, description=description)
-
-
-def _short(value: float) -> str:
-    """Three digits, or a whole number where it has more: 0.105, 3.5, 1,967."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _keep_labels(axes: Axes) -> None:

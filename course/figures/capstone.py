@@ -1,4 +1,4 @@
-"""Chapter 9: does it fit, which order, which layer gets which bits, the Pareto picture, and the seven techniques."""
+"""Chapter 9: does it fit, which order, which bits for which layer and code, the Pareto picture, the closing tables."""
 
 import html
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def allocation(allocate_bits: Callable, sensitivity: dict[str, float], sizes: di
             bar.set_height(bits[name])
         used = sum(sizes[name] * bits[name] for name in names) / 8
         predicted = sum(max(sensitivity[name], 0) * 4.0 ** -bits[name] for name in names)
-        return f"{used:,.0f} of {budget:,} bytes, predicted loss {predicted:.2e}"
+        return f"{used:,.0f} of {budget:,} bytes, predicted loss {predicted:.3g}"
 
     return Live(
         figure,
@@ -181,6 +181,74 @@ def _frame(axes, limit: int, full: float) -> None:
     axes.legend(loc="upper right")
 
 
+def code_lengths(
+    huffman_lengths: Callable,
+    coded: dict[float, tuple[np.ndarray, np.ndarray]],
+    more: dict[float, float],
+    int4: tuple[float, float],
+    step_bits: float,
+) -> Live:
+    """Live: the learner's code lengths beside the entropy's, and bits for each weight over the step.
+
+    coded: {step in standard deviations: (codes, how often each occurs)}. more: {step: bits per byte more}. int4: bits
+    for each weight of INT4 in groups, and the bits per byte more. step_bits: what the steps take, for each weight.
+    """
+    steps = list(coded)
+    shares = {step: counts / counts.sum() for step, (_, counts) in coded.items()}
+    entropy = [-(shares[step] * np.log2(shares[step])).sum() for step in steps]
+    means: dict[float, float] = {}
+    figure = Figure(figsize=(11, 4.2), dpi=100, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    (promised,) = left.plot([], [], color=style.THEORY, label="$-\\log_2$ of the code's share")
+    (lengths,) = left.plot([], [], "o", color=style.AFTER, ms=5, label="your code's length")
+    left.set(xlabel="weight (standard deviations of its row)", xlim=(-6, 6), ylabel="bits", ylim=(0, 24))
+    left.legend(loc="upper center")
+    right.plot(steps, np.array(entropy) + step_bits, color=style.THEORY, label="entropy")
+    right.axhline(int4[0], color=style.MUTED, ls="--")
+    right.text(steps[-1], int4[0] + 0.08, f"INT4, groups of 32: {int4[1]:+.3f}", color=style.MUTED, ha="right")
+    for step, bits in zip(steps, entropy, strict=True):
+        right.text(
+            step, bits + step_bits - 0.22, f"{more[step]:+.3f}", ha="right", va="top", size=10,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
+    (dots,) = right.plot([], [], "o", color=style.AFTER, ms=6, label="your code's mean length")
+    (chosen,) = right.plot([], [], "o", color=style.AFTER, ms=14, mfc="none", mew=2)
+    ticks = [step for step in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8) if step in coded]
+    right.set(xlabel="step (standard deviations of the row)", xscale="log", xlim=(0.65 * steps[0], 1.2 * steps[-1]))
+    right.set_xticks(ticks, [f"{step:g}" for step in ticks])
+    right.minorticks_off()
+    right.set(
+        ylabel="bits for each weight, steps included\n(beside: bits per byte more)",
+        ylim=(min(entropy) - 0.9, max(entropy) + 0.6),
+    )
+    right.legend(loc="upper right")
+
+    def mean_of(step: float) -> float:
+        if step not in means:
+            means[step] = float(shares[step] @ np.asarray(returned(huffman_lengths(coded[step][1])), dtype=float))
+        return means[step]
+
+    def update(step: float) -> str:
+        codes, counts = coded[step]
+        promised.set_data(codes * step, -np.log2(shares[step]))
+        lengths.set_data(codes * step, np.asarray(returned(huffman_lengths(counts)), dtype=float))
+        dots.set_data(steps, [mean_of(each) + step_bits for each in steps])
+        chosen.set_data([step], [mean_of(step) + step_bits])
+        least = entropy[steps.index(step)]
+        return (
+            f"{len(codes)} codes, {least:.2f} bits of entropy, {mean_of(step):.2f} bits with your code, "
+            f"{more[step]:+.3f} bits per byte"
+        )
+
+    return Live(
+        figure,
+        [promised, lengths, dots, chosen],
+        update,
+        alt="Each code's length beside minus the logarithm of its share; and bits for each weight over the step.",
+        step=widgets.SelectionSlider(options=steps, value=0.3 if 0.3 in coded else steps[0], description="step (σ)"),
+    )
+
+
 #: Technique, where the course has it, what papers report as ratio and loss, and what hardware it asks for.
 TECHNIQUES = [
     ("Post-training quantization", "1, 2", "4x to 5x (3 to 4 bits)", "negligible on large models (GPTQ)",
@@ -199,16 +267,46 @@ TECHNIQUES = [
 ]  # fmt: skip
 
 
+#: Lab, what came in, what it is good for or warns of.
+LABS = [
+    (
+        "L0.11",
+        "INT4 over batches",
+        "few bits save time while reading the weights is what takes it; unpacking takes some",
+    ),
+    (
+        "L1.10",
+        "block formats: MXFP4, NVFP4, NF4",
+        "16 levels that are not evenly spaced, with a scale for each small block",
+    ),
+    ("L1.11", "k-means codebooks", "levels where the weights are; gains with few bits"),
+    ("L2.11", "Hadamard rotation", "spreads outliers of the activations over all channels"),
+    ("L2.12", "KV cache quantization", "the memory of long contexts; keys and values want different axes"),
+    ("L2.13", "AWQ", "scales channels by their inputs before rounding"),
+    ("L4.10", "SparseGPT, 2:4", "pruning that moves the weights left; a pattern that hardware knows"),
+    ("L6.9", "speculative decoding", "a small model drafts, the large one checks; the output is the large one's"),
+    ("L7.10", "QLoRA", "a trained low-rank part on frozen codes"),
+    ("L7.11", "double quantization", "the scales are quantized, too"),
+    ("L9.10", "Huffman codes", "bits that follow how often a code occurs, without another error"),
+    ("L9.11", "paired bootstrap", "whether a difference of two models is more than chance"),
+]
+
+
 class Techniques:
     """The seven techniques side by side, with what the learner measured beside each: {technique: text}."""
 
     HEAD = ("technique", "chapter", "typical ratio", "quality loss", "hardware", "you measured")
+    ROWS = TECHNIQUES
 
     def __init__(self, yours: dict[str, str]):
-        unknown = set(yours) - {row[0] for row in TECHNIQUES}
+        unknown = set(yours) - {row[0] for row in self.ROWS}
         if unknown:
             raise ValueError(f"yours names {', '.join(sorted(unknown))}, which the table does not have")
-        self.rows = [(*row, yours.get(row[0]) or f"(from Chapter {row[1].split(', ')[-1]})") for row in TECHNIQUES]
+        self.rows = [(*row, yours.get(row[0]) or self.elsewhere(row)) for row in self.ROWS]
+
+    def elsewhere(self, row: tuple) -> str:
+        """Where the number is that this chapter has not measured."""
+        return f"(from Chapter {row[1].split(', ')[-1]})"
 
     def __repr__(self) -> str:
         return "\n".join(" | ".join(row) for row in (self.HEAD, *self.rows))
@@ -222,3 +320,13 @@ class Techniques:
             for first, *rest in self.rows
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class Labs(Techniques):
+    """The labs that go further, with what they are good for and what the learner measured: {lab: text}."""
+
+    HEAD = ("lab", "what came in", "what it is good for", "you measured")
+    ROWS = LABS
+
+    def elsewhere(self, row: tuple) -> str:
+        return "" if row[0].startswith("L9.") else f"(from Chapter {row[0][1]})"

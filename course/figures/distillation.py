@@ -247,6 +247,85 @@ def temperature_and_alpha(
     )
 
 
+def tokens_per_check(yields: dict[int, np.ndarray], agreement: dict[int, np.ndarray], cost: dict[int, float]) -> Live:
+    """Live: tokens of a speculative check over the draft's bits, and the gain over k where time follows bytes.
+
+    yields: {the draft's bits: tokens of a check, of shape (places, k)}, the columns being 1, 2, ... drafted tokens.
+    agreement: {bits: the probability that a drafted token is kept, (places, k)}. cost: {bits: a pass of the draft, in
+    passes of the target}. Expected, with a the mean agreement: (1 - a^(k+1)) / (1 - a), and the gain is the tokens over
+    1 + k * cost (Leviathan et al., 2023, arXiv:2211.17192).
+    """
+    bits_shown = list(yields)
+    most = next(iter(yields.values())).shape[1]
+    counts, at = np.arange(1, most + 1), np.arange(len(bits_shown))
+    means = np.array([yields[bits].mean(0) for bits in bits_shown])
+    errors = np.array([2 * yields[bits].std(0) / np.sqrt(len(yields[bits])) for bits in bits_shown])
+    kept = np.array([[agreement[bits][:, :k].mean() for k in counts] for bits in bits_shown])
+    expected = sum(kept**power * (power <= counts) for power in range(most + 1))
+    gains = means / (1 + counts * np.array([[cost[bits]] for bits in bits_shown]))
+    figure = Figure(figsize=(11, 4.2), dpi=100, layout="constrained")
+    tokens_at, gain_at = figure.subplots(1, 2)
+    (limit,) = tokens_at.plot([], [], color=style.MUTED, ls="--", label="most possible, k + 1")
+    (theory,) = tokens_at.plot(
+        [], [], "o-", color=style.THEORY, mfc="white", ms=9, label="expected from the share kept"
+    )
+    bars = tokens_at.vlines(at, 0, 1, color=style.AFTER, lw=5, alpha=0.35)
+    (measured,) = tokens_at.plot([], [], "o", color=style.AFTER, ms=6, label="measured, two standard errors")
+    (chosen,) = tokens_at.plot([], [], "o", color="none", mec="black", ms=15)
+    tokens_at.set(
+        title="tokens for each check",
+        xlabel="bits of the draft's weights",
+        ylabel="tokens",
+        xlim=(-0.4, len(at) - 0.6),
+        ylim=(0, 1.45 * (most + 1)),
+    )
+    tokens_at.set_xticks(at, [str(bits) for bits in bits_shown])
+    tokens_at.legend(loc="upper left")
+    for row in gains:
+        gain_at.plot(counts, row, color=style.MUTED, lw=1)
+    gain_at.axhline(1, color=style.BEFORE, ls="--", label="without a draft")
+    (curve,) = gain_at.plot([], [], "o-", color=style.AFTER, label="with this draft")
+    (dot,) = gain_at.plot([], [], "o", color=style.AFTER, ms=14, mec="black")
+    gain_at.set(
+        title="the gain where time follows bytes",
+        xlabel="drafted tokens k (grey: the other drafts)",
+        ylabel="times as fast",
+        xticks=counts,
+        xlim=(0.7, most + 0.3),
+        ylim=(0, 1.3 * max(1, gains.max())),
+    )
+    gain_at.legend(loc="upper right")
+
+    def update(drafted: int, bits: int) -> str:
+        row, column = bits_shown.index(bits), drafted - 1
+        limit.set_data(at, np.full(len(at), drafted + 1))
+        theory.set_data(at, expected[:, column])
+        measured.set_data(at, means[:, column])
+        bars.set_segments(
+            [
+                [(x, mean - error), (x, mean + error)]
+                for x, mean, error in zip(at, means[:, column], errors[:, column], strict=True)
+            ]
+        )
+        chosen.set_data([row], [means[row, column]])
+        curve.set_data(counts, gains[row])
+        dot.set_data([drafted], [gains[row, column]])
+        return (
+            f"k = {drafted}, draft in {bits} bits: {means[row, column]:.2f} tokens a check, expected "
+            f"{expected[row, column]:.2f} with {kept[row, column]:.1%} kept; {gains[row, column]:.2f} times as fast "
+            f"where time follows bytes, at best {gains[row].max():.2f} with k = {counts[gains[row].argmax()]}"
+        )
+
+    return Live(
+        figure,
+        [limit, theory, bars, measured, chosen, curve, dot],
+        update,
+        alt="Tokens of a check over the draft's bits, measured and expected, and the gain over the drafted tokens.",
+        drafted=widgets.IntSlider(min(4, most), min=1, max=most, description="drafted tokens k"),
+        bits=widgets.SelectionSlider(options=bits_shown, value=bits_shown[len(bits_shown) // 2]),
+    )
+
+
 def students(accuracies: dict[str, np.ndarray], without_teacher: set[str], teacher: float) -> Figure:
     """Held-out accuracy of each way to train the student: a dot for each seed, a line at the mean.
 

@@ -91,12 +91,17 @@ def errors(ranks: list[int], measured: dict[str, list[float]], promised: list[fl
     return figure
 
 
-def truncation(ranks: list[int], bits: list[float], whole: float, break_even: float) -> Figure:
-    """Bits per byte of a model whose matrices are cut to each rank, the whole model as a line, the break-even rank."""
+def truncation(ranks: list[int], bits: list[float], whole: float, break_even: dict[str, float]) -> Figure:
+    """Bits per byte of a model whose matrices are cut to each rank, the whole model as a line, the break-even ranks.
+
+    break_even: {shape: rank}, one for every shape that the model's matrices have; two shapes of one rank share a line.
+    """
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.axhline(whole, color=style.MUTED, ls="--", label="whole model")
-    axes.axvline(break_even, color=style.THEORY, ls=":", label="break-even of a 128 x 128 matrix")
+    for rank, line in zip(sorted(set(break_even.values())), (":", "-.", "--"), strict=False):
+        shapes = " and ".join(shape for shape, its_rank in break_even.items() if its_rank == rank)
+        axes.axvline(rank, color=style.THEORY, ls=line, label=f"break-even of {shapes}")
     axes.plot(ranks, bits, "o-", color=style.AFTER, label="every matrix cut to this rank")
     axes.set(xlabel="rank", ylabel="bits per byte (lower is better)", xticks=ranks)
     axes.legend()

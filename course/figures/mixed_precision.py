@@ -181,15 +181,20 @@ def gradient_error(log2_scales: list[int], errors: Mapping[str, list[float]]) ->
     return figure
 
 
-def training(losses: Mapping[str, list[float]], scales: list[float], skipped: list[int]) -> Figure:
-    """Left: the loss of each run, with a cross where it became NaN. Right: the loss scale, and the skipped steps."""
+def training(
+    losses: Mapping[str, list[float]], scales: list[float], skipped: list[int], theirs: list[float] | None = None
+) -> Figure:
+    """Left: the loss of each run, with a cross where it became NaN. Right: the loss scale, and the skipped steps.
+
+    theirs: the scales of another scaler, for comparison.
+    """
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    looks = ((style.MUTED, 5), (style.SIXTH, 1.2), (style.ERROR, 1.5), (style.AFTER, 1.5))
+    looks = ((style.MUTED, 5), (style.SIXTH, 1.2), (style.ERROR, 1.5), (style.AFTER, 1.5), (style.THEORY, 5))
     for (color, width), (name, values) in zip(looks, losses.items(), strict=False):
         values = np.asarray(values, dtype=float)
         finite = np.isfinite(values)
-        left.plot(np.where(finite, values, np.nan), color=color, label=name, lw=width)
+        left.plot(np.where(finite, values, np.nan), color=color, label=name, lw=width, zorder=3 - width / 5)
         if not finite.all():
             last = int(np.argmin(finite))
             left.plot(last, max(values[:last], default=1.0), "X", color=color, ms=13, label="became NaN")
@@ -197,6 +202,9 @@ def training(losses: Mapping[str, list[float]], scales: list[float], skipped: li
     left.legend(loc="upper right")
     right.plot(np.log2(scales), color=style.BEFORE, drawstyle="steps-post", label="scale")
     right.plot(skipped, np.log2(np.asarray(scales))[skipped], "x", color=style.AFTER, mew=2.5, label="step skipped")
+    if theirs:
+        wide = {"lw": 6, "zorder": 1.5, "drawstyle": "steps-post"}
+        right.plot(np.log2(theirs), color=style.THEORY, label="torch GradScaler", **wide)
     right.set(xlabel="step", ylabel="log2 of the loss scale", title="Your LossScaler")
     right.legend(loc="upper right")
     return figure
@@ -206,24 +214,27 @@ def roofline(rows: list[Row], tflops: Callable, machine: Device) -> Figure:
     """TFLOPS over operations per byte: each measured product, and each type's roof from bandwidth and peak."""
     figure = Figure(figsize=(9.5, 5), layout="constrained")
     axes = figure.subplots()
+    # Kin have one colour, filled and open; the three ways to multiply int8 have three.
     looks = {
-        "fp32": (style.BEFORE, "o"),
-        "tf32": (style.SIXTH, "v"),
-        "bf16": (style.THEORY, "s"),
-        "fp16": (style.AFTER, "^"),
-        "fp8": (style.FOURTH, "D"),
-        "int8": (style.ERROR, "o"),
-        PACKED: (style.ERROR, "P"),
-        YOURS: (style.ERROR, "*"),
+        "fp32": (style.BEFORE, "o", "full"),
+        "tf32": (style.BEFORE, "v", "none"),
+        "bf16": (style.THEORY, "s", "full"),
+        "fp16": (style.THEORY, "^", "none"),
+        "fp8": (style.FOURTH, "D", "full"),
+        "fp4": (style.FOURTH, "X", "none"),
+        "int8": (style.ERROR, "o", "full"),
+        PACKED: (style.SIXTH, "P", "full"),
+        YOURS: (style.AFTER, "*", "full"),
     }
     measured = [row for row in rows if not row.refused]
     intensity = np.geomspace(1, 1e4, 200)
     for name in dict.fromkeys(row.name for row in measured):
-        color, marker = looks[name]
+        color, marker, fill = looks[name]
         points = [
             (row.operations / row.bytes_moved, tflops(*row.shape, row.seconds)) for row in measured if row.name == name
         ]
-        axes.loglog(*zip(*points, strict=True), marker, color=color, ms=10, label=name, alpha=0.85, zorder=3)
+        look = {"color": color, "ms": 10, "mew": 2, "fillstyle": fill, "alpha": 0.85}
+        axes.loglog(*zip(*points, strict=True), marker, label=name, zorder=3, **look)
         if name in machine.peak_tflops:
             roof = np.minimum(machine.bandwidth_gb_s * intensity / 1000, machine.peak_tflops[name])
             axes.loglog(intensity, roof, color=color, lw=1.2, ls="--")

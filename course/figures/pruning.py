@@ -181,3 +181,91 @@ def bits_per_byte(sparsities: list[float], measured: dict[str, list[list[float]]
     axes.set(xlabel="sparsity (%)", ylabel="bits per byte (lower is better)")
     axes.legend(loc="upper left")
     return figure
+
+
+def outputs(
+    pruners: dict[str, Callable], w: np.ndarray, seen: np.ndarray, fresh: np.ndarray, sparsities: list[float]
+) -> Live:
+    """Live: the outputs of one layer after pruning, over sparsity, for up to three of the learner's pruners.
+
+    pruners: {name: function of (w, x, sparsity) that returns the pruned w}. w: (outputs, inputs). seen: the inputs that
+    the pruners get, (samples, inputs); fresh: those on which the outputs are compared. sparsities: equally far apart.
+    All pruning is done before the first frame.
+    """
+    panels = _Outputs(pruners, w, seen, fresh, sparsities)
+    step = sparsities[1] - sparsities[0] if len(sparsities) > 1 else 0.1
+    middle = sparsities[len(sparsities) // 2]
+    return Live(
+        panels.figure,
+        panels.moving,
+        panels.show,
+        alt="Error of a layer's output over sparsity, one curve for each pruner, and for each a scatter of the outputs "
+        "after pruning over those before.",
+        sparsity=widgets.FloatSlider(middle, min=sparsities[0], max=sparsities[-1], step=step, readout_format=".0%"),
+    )
+
+
+class _Outputs:
+    """Error curves with a dot at the slider, and a scatter of outputs for each pruner."""
+
+    POINTS = 400
+    LOOKS = ((style.BEFORE, "o"), (style.FOURTH, "s"), (style.AFTER, "^"))
+
+    def __init__(self, pruners, w, seen, fresh, sparsities):
+        self._pruners, self._w, self._seen, self._fresh = pruners, w, seen, fresh
+        self._sparsities = [float(sparsity) for sparsity in sparsities]
+        self._measured = None
+        self._whole = fresh @ w.T
+        self._shown = np.random.default_rng(0).integers(self._whole.size, size=self.POINTS)
+        before = self._whole.ravel()[self._shown]
+        limit = 1.05 * float(np.abs(before).max())
+        ticks = [share * float(f"{limit / 2:.0e}") for share in (-1, 0, 1)]
+
+        self.figure = Figure(figsize=(11, 3.9), dpi=100, layout="constrained")
+        errors, *scatters = self.figure.subplots(1, 1 + len(pruners), width_ratios=[1.7] + [1] * len(pruners))
+        percent = [100 * sparsity for sparsity in self._sparsities]
+        self._curves, self._dots, self._clouds = {}, {}, {}
+        for (name, axes), (color, marker) in zip(zip(pruners, scatters, strict=True), self.LOOKS, strict=False):
+            (self._curves[name],) = errors.plot([], [], f"{marker}-", color=color, ms=4, lw=1.5, label=name)
+            (self._dots[name],) = errors.plot([], [], marker, color=color, mec="black", ms=9)
+            axes.plot([-limit, limit], [-limit, limit], color=style.MUTED, ls="--", lw=1)
+            (self._clouds[name],) = axes.plot([], [], ".", color=color, ms=3)
+            axes.set(
+                title=name, xlabel="output before", xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal",
+                xticks=ticks, yticks=ticks,
+            )  # fmt: skip
+        scatters[0].set(ylabel="output after")
+        self._line = errors.axvline(percent[0], color=style.MUTED, lw=1)
+        errors.set(
+            title="Error of the output", xlabel="sparsity (%)", ylabel="error (% of the output)",
+            xlim=(percent[0] - 3, percent[-1] + 3), yscale="log", ylim=(0.01, 1000),
+        )  # fmt: skip
+        errors.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{error:g}"))
+        errors.legend(loc="lower right")
+        self.moving = [*self._curves.values(), *self._clouds.values(), self._line, *self._dots.values()]
+        self._before = before
+
+    def show(self, sparsity: float) -> str:
+        self._measured = self._measured or self._measure()
+        at = int(np.argmin(np.abs(np.array(self._sparsities) - sparsity)))
+        chosen, said = 100 * self._sparsities[at], []
+        self._line.set_xdata([chosen, chosen])
+        for name, (errors, points) in self._measured.items():
+            self._curves[name].set_data([100 * share for share in self._sparsities], errors)
+            self._dots[name].set_data([chosen], [errors[at]])
+            self._clouds[name].set_data(self._before, points[at])
+            said.append(f"{name} {errors[at]:.1f} %")
+        return f"{chosen:.0f} % of the weights are zero, error of the output: {', '.join(said)}"
+
+    def _measure(self) -> dict[str, tuple[list[float], list[np.ndarray]]]:
+        """{name: (errors in percent, the shown outputs)} at each sparsity."""
+        energy, found = np.square(self._whole).sum(), {}
+        for name, prune in self._pruners.items():
+            errors, points = [], []
+            for sparsity in self._sparsities:
+                pruned = np.asarray(returned(prune(self._w.copy(), self._seen.copy(), sparsity)), dtype=np.float32)
+                after = self._fresh @ pruned.T
+                errors.append(100 * float(np.square(after - self._whole).sum() / energy))
+                points.append(after.ravel()[self._shown])
+            found[name] = errors, points
+        return found

@@ -1,5 +1,6 @@
 """Chapter 2: where the rounding error sits, ranges for activations, and the table and plot of size against quality."""
 
+import functools
 import html
 import itertools
 from collections.abc import Callable
@@ -108,6 +109,76 @@ def _ticks(lo: float, hi: float, width: float) -> list[float]:
     return [tick for tick in (*-powers[::-1], 0.0, *powers) if lo <= tick <= hi]
 
 
+def rotation(hadamard_transform: Callable, inputs: np.ndarray, weights: np.ndarray) -> Live:
+    """Live: histogram of a layer's inputs (samples, n), rotated in blocks, and the error of its output over the bits.
+
+    Takes the learner's `hadamard_transform(x)`; in blocks of 1 nothing is rotated. weights: (out, n). With random
+    `signs` each input is multiplied by 1 or -1 first. The grid is symmetric, from minus the largest magnitude to it.
+    """
+    inputs, weights = np.asarray(inputs, np.float32), np.asarray(weights, np.float32)[:32]  # so that a frame is quick
+    chosen = np.random.default_rng(2).permutation(len(inputs))[:31]
+    inputs = inputs[[*chosen, np.abs(inputs).max(axis=1).argmax()]]
+    n = inputs.shape[1]
+    flips = np.random.default_rng(0).choice(np.float32([-1, 1]), n)
+    blocks = [2**k for k in range(n.bit_length())]
+    all_bits = np.arange(2, 9)
+    exact = np.linalg.norm(inputs @ weights.T)
+
+    def rotated(values: np.ndarray, block: int, signs: str) -> np.ndarray:
+        values = values * flips if signs == "random" else values
+        parts = hadamard_transform(values.reshape(-1, block)) if block > 1 else values
+        return np.asarray(returned(parts), dtype=np.float32).reshape(values.shape)
+
+    @functools.cache
+    def turned(block: int, signs: str) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+        """The inputs, their counts in the histogram, their largest magnitude, and the output's error for each bits."""
+        x, w = rotated(inputs, block, signs), rotated(weights, block, signs)
+        largest = float(np.abs(x).max())
+        steps = largest / (2.0 ** (all_bits - 1) - 1)
+        errors = [np.linalg.norm((np.round(x / step) * step - x) @ w.T) / exact for step in steps.astype(np.float32)]
+        return x, np.histogram(x, edges)[0], largest, np.array(errors)
+
+    end = 1.05 * float(np.abs(inputs).max())
+    edges = np.linspace(-end, end, 122)  # 0 lies in the middle of a bar
+    plain = turned(1, "none")[3]
+    figure = Figure(figsize=(10.5, 3.6), dpi=100, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    histogram = left.stairs(np.ones(121), edges, color=style.BEFORE)
+    (codes,) = left.plot([], [], "|", color=style.AFTER, ms=9)
+    left.set(xlabel="input of the layer, as it is rounded", ylabel="number of values", xlim=(-end, end))
+    left.set(yscale="log", ylim=(0.35, 2 * inputs.size))
+    right.plot(all_bits, 100 * plain, color=style.BEFORE, marker="o", label="not rotated")
+    (curve,) = right.plot(all_bits, 100 * plain, color=style.AFTER, marker="s", label="rotated")
+    (point,) = right.plot([], [], "o", color=style.AFTER, ms=14, mfc="none", mew=2)
+    right.set(xlabel="bits", ylabel="error of the output (%)", yscale="log", ylim=(0.5, 200))
+    right.yaxis.set_major_formatter("{x:g}")
+    right.legend()
+
+    def update(block: int, signs: str, bits: int) -> str:
+        x, counts, largest, errors = turned(block, signs)
+        step = largest / (2 ** (bits - 1) - 1)
+        histogram.set_data(values=np.maximum(counts, 0.1))
+        levels = np.arange(-(2 ** (bits - 1)) + 1, 2 ** (bits - 1)) * step
+        codes.set_data(levels, np.full(levels.size, 0.55))
+        curve.set_ydata(100 * errors)
+        point.set_data([bits], [100 * errors[bits - 2]])
+        zeros = np.mean(np.abs(x) < step / 2)
+        return (
+            f"step {step:.3g}, {zeros:.0%} of the values become 0; the output is off by {errors[bits - 2]:.1%}, "
+            f"not rotated by {plain[bits - 2]:.1%}"
+        )
+
+    return Live(
+        figure,
+        [histogram, codes, curve, point],
+        update,
+        alt="Histogram of a layer's inputs with the levels of the grid, and the error of its output over the bits.",
+        block=widgets.SelectionSlider(options=blocks, value=min(8, n)),
+        bits=widgets.IntSlider(5, 2, 8),
+        signs=["none", "random"],
+    )
+
+
 class Row(NamedTuple):
     """One compressed model: codes of `bits` bits, all stored bits per weight, the file's size, and the quality."""
 
@@ -178,6 +249,24 @@ def tradeoff(table: Table, budget: int) -> Figure:
     axes.margins(0.06, 0.1)
     axes.legend(title="numbers: bits of a code")
     _number(axes, points, bits)
+    return figure
+
+
+def calibrations(losses: dict[str, np.ndarray]) -> Figure:
+    """What each model loses, bits per byte: a line for each name in `losses`, a dot for each text, and their mean."""
+    figure = Figure(figsize=(8, 0.45 * len(losses) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    names = sorted(losses, key=lambda name: np.mean(losses[name]), reverse=True)
+    rows = np.arange(len(names))
+    for row, name in enumerate(names):
+        label = "one part of the held-out text" if row == 0 else None
+        axes.plot(losses[name], [row] * len(losses[name]), "o", color=style.BEFORE, mfc="none", label=label)
+    means = [np.mean(losses[name]) for name in names]
+    axes.plot(means, rows, "|", color=style.AFTER, ms=20, mew=2.5, label="mean")
+    axes.set_yticks(rows, names)
+    axes.set(title="GPTQ at 3 bits, calibrated by", xlabel="lost, bits per byte (less is better)")
+    axes.set(xlim=(0, None), ylim=(-0.7, len(names) - 0.3), ylabel="text, number of windows")
+    axes.legend()
     return figure
 
 

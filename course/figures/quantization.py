@@ -1,4 +1,4 @@
-"""Chapter 1: a quantizer as staircase, error and histogram; bits against decibels; where to clip; what GPT writes."""
+"""Chapter 1: a quantizer as staircase, error and histogram; bits against decibels; where to clip; tables of levels."""
 
 import html
 from collections.abc import Callable
@@ -194,3 +194,81 @@ def language_model(bits: list[int], needed: list[float], samples: list[str], unq
     )
     live.children += (page,)
     return live
+
+
+def formats(to_levels: Callable, weights: np.ndarray, formats: dict[str, tuple]) -> Live:
+    """Live: the learner's `to_levels(x, levels, block, round_scale)` on real weights, over format and block size.
+
+    weights: shape (rows, 128), 64 of them shown one by one. formats: {name: (levels, its usual block, what rounds the
+    scale, bits of a scale)}. Every format and block is worked out once, with the first frame.
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    blocks = (8, 16, 32, 64, 128)
+    colors = dict(zip(formats, style.CYCLE, strict=False))
+    shown = weights[0, :64]
+    highest = 1.15 * float(np.abs(shown).max())
+    edges = np.linspace(-1.4, 1.4, 141)
+    units = {block: np.abs(weights.reshape(-1, block)).max(1).repeat(block).reshape(weights.shape) for block in blocks}
+
+    figure = Figure(figsize=(11, 3.9), dpi=100, layout="constrained")
+    row, histogram, trade = figure.subplots(1, 3)
+    row.plot(shown, "o", color=style.BEFORE, ms=4, label="before")
+    (after,) = row.plot([], [], "_", color=style.AFTER, ms=8, mew=2, label="after")
+    (borders,) = row.plot([], [], color=style.MUTED, lw=1, ls="--")
+    row.set(title="64 weights of one row", xlabel="place in the row", ylabel="weight")
+    row.set(xlim=(-1, 64), ylim=(-highest, 1.45 * highest), xticks=range(0, 65, 16))
+    row.legend(loc="upper right", ncols=2)
+
+    empty = np.zeros(len(edges) - 1)
+    before_bars = histogram.stairs(empty, edges, **style.filled(style.BEFORE), label="before")
+    after_bars = histogram.stairs(empty, edges, color=style.AFTER, lw=1.5, label="after")
+    histogram.set(
+        title=f"{weights.size:,} weights", xlabel="weight / largest magnitude of its block", ylabel="share (%)"
+    )
+    histogram.set(xlim=(edges[0], edges[-1]), ylim=(0.05, 100), yscale="log")
+    histogram.legend(loc="upper right", ncols=2)
+
+    curves = {name: trade.plot([], [], "o-", color=color, ms=4, label=name)[0] for name, color in colors.items()}
+    (dot,) = trade.plot([], [], "o", color=style.MUTED, ms=13, mec="black", zorder=1)
+    trade.set(title="Blocks of 128 (left) to 8 (right)", xlabel="bits per weight", ylabel="signal to noise (dB)")
+    trade.set(xlim=(4, 6.1), ylim=(14, 26))
+    trade.legend(loc="lower right")
+    measured = {}
+
+    def look() -> None:
+        signal = float(np.mean(weights**2))
+        for name, (levels, _, round_scale, scale_bits) in formats.items():
+            for block in blocks:
+                back = np.asarray(returned(to_levels(weights.copy(), levels, block, round_scale)), np.float64)
+                noise = float(np.mean((back.reshape(weights.shape) - weights) ** 2))
+                decibels = 10 * np.log10(signal / noise) if noise else np.inf
+                measured[name, block] = back, 4 + scale_bits / block, decibels
+            bits, heights = zip(*(measured[name, block][1:] for block in blocks), strict=True)
+            curves[name].set_data(bits, heights)
+
+    def share(values: np.ndarray, block: int) -> np.ndarray:
+        return 100 * np.histogram(values / np.maximum(units[block], 1e-30), edges)[0] / weights.size
+
+    def update(format: str, block: int) -> str:
+        if len(measured) < len(formats) * len(blocks):
+            look()
+        back, bits, decibels = measured[format, block]
+        after.set_data(np.arange(64), back[0, :64])
+        places = np.arange(0, 65, block) - 0.5
+        borders.set_data(np.repeat(places, 3), np.tile([-highest, highest, np.nan], len(places)))
+        before_bars.set_data(values=share(weights, block))
+        after_bars.set_data(values=share(back, block))
+        dot.set_data([bits], [decibels])
+        usual = formats[format][1]
+        note = "as it is used" if block == usual else f"it is used with {usual}"
+        return f"{format} in blocks of {block} ({note}): {bits:.2f} bits per weight, signal to noise {decibels:.1f} dB"
+
+    return Live(
+        figure,
+        [after, borders, before_bars, after_bars, *curves.values(), dot],
+        update,
+        alt="Three panels: 64 weights before and after with the blocks' borders, a histogram of all weights over the "
+        "largest magnitude of their block, and decibels over bits per weight for each format.",
+        block=widgets.SelectionSlider(options=blocks, value=32),
+        format=list(formats),
+    )

@@ -22,6 +22,8 @@
 #
 # How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once. *Run All* goes
 # past exercises that you have not answered: each cell that needs such an answer ends in an error that names the function.
+#
+# Time: 1 to 2 hours for the core, 1 to 2 more for the labs. You need plain Python and arithmetic.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "setup", "grade": false, "locked": true, "solution": false, "task": false} tags=["setup"]
 from course import ready
@@ -33,6 +35,7 @@ import numpy as np
 import torch
 
 from course import GRADING, hardware, timing, tinygpt
+from course.figures import Predict
 from course.figures import arithmetic as draw
 
 # %% [markdown]
@@ -376,7 +379,7 @@ for kind, ms in step_ms.items():
 
 # %%
 devices = {**hardware.DEVICES, machine.name: machine}
-kinds = ["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "int4"]
+kinds = ["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4"]
 print(f"{'':12}  {'GB':>4}  {'GB/s':>5}" + "".join(f"  {kind:>6}" for kind in kinds) + "  balance")
 for name, device in devices.items():
     rated = {kind: f"{peak:.0f}" if peak >= 100 else f"{peak:.3g}" for kind, peak in device.peak_tflops.items()}
@@ -870,7 +873,21 @@ draw.roofline({f"{kind}, batch 1 to {all_batches[-1]}": climb}, {"your roofline"
 # - Choose this machine. Which model writes ten tokens per second?
 
 # %%
-draw.decoding(model_size_gb, decode_latency_ms, crossover_batch, devices)
+a100 = hardware.DEVICES["A100 80 GB"]
+
+
+def gain_of_4_bits(batch):
+    ms = [decode_latency_ms(7e9, bits, a100.bandwidth_gb_s, a100.half_tflops, batch) for bits in (16, 4)]
+    return ms[0] / ms[1]
+
+
+Predict(
+    draw.decoding(model_size_gb, decode_latency_ms, crossover_batch, devices),
+    "7 billion weights, an A100, 64 sequences at once: how many times as fast as with 16 bits is a step with 4 bits?",
+    slider=(1.0, 4.0, 0.2),
+    unit=" times",
+    happened=lambda: f"{gain_of_4_bits(64):.1f} times as fast; with one sequence it is {gain_of_4_bits(1):.1f} times",
+)
 
 # %% [markdown]
 # ## 6. The other thing in memory
@@ -1012,6 +1029,106 @@ for context in (128, 4096):
 # smaller, as well as the weights. The operations of attention itself are left out of this table; they change nothing
 # in the comparison.
 #
+# ## 7. Why is INT4 slower?
+#
+# This lab begins on its own, and you may skip it.
+#
+# People who turn a model to INT4 often ask why it became slower. Section 4 has no answer: it takes unpacking for free, so
+# past the crossover fewer bits are of no use, but they do no harm. In truth unpacking is work: each byte is cut in two, a
+# zero is subtracted, and the rest is multiplied by a scale. And there is no good place to keep what was unpacked: written to
+# memory, it would cost more bytes than were saved. So a simple product unpacks each weight again for every few sequences.
+#
+# ### Lab L0.11 · Trace · 1 point
+#
+# A chip multiplies one layer of 4096 x 4096 weights by a batch of sequences. Here the weights are unpacked for every sequence
+# anew. Reading and computing overlap, so the longer of the two counts:
+#
+# | weights | to read | reading, once for the batch | computing, for each sequence |
+# |---|---|---|---|
+# | BF16 | 33.6 MB | 1.34 ms | 0.08 ms: multiply |
+# | INT4 | 8.4 MB | 0.34 ms | 0.17 ms: unpack, then multiply |
+#
+# Predict: is the layer faster or slower with INT4 weights than with BF16, for a batch of 1 and for a batch of 64?
+#
+# - **A** Faster for both: there is a quarter of the bytes to read, whatever the batch.
+# - **B** Faster for 1 and as fast for 64: a large batch waits for the same arithmetic with either.
+# - **C** Faster for 1 and slower for 64: a large batch waits for arithmetic, and INT4 has more of it.
+# - **D** Slower for both: unpacking is work that BF16 does not have.
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L0_11", "grade": false, "locked": false, "solution": true, "task": false}
+ex_L0_11 = None
+### BEGIN SOLUTION
+# hint: For each batch and each row of the table, take the longer of reading and computing. Then compare the rows.
+ex_L0_11 = "C"
+### END SOLUTION
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L0_11", "grade": true, "locked": true, "solution": false, "task": false, "points": 1}
+from course import expect
+from course.check import check
+
+check("L0.11", ex_L0_11)
+### BEGIN HIDDEN TESTS
+expect.choice(
+    ex_L0_11,
+    "C",
+    because={
+        "A": "with a batch of 64 the bytes are not what the layer waits for: 64 times 0.17 ms are far more than 0.34 ms",
+        "B": "the arithmetic is not the same: with INT4 each sequence takes 0.17 ms, with BF16 0.08 ms",
+        "D": "one sequence waits for reading in both rows, 0.34 ms against 1.34 ms, and unpacking hides behind it",
+    },
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it: the batch at which INT4 becomes slower
+#
+# Your machine, on one layer of that size: bf16, int8 and int4 take turns, each time with another of several copies of the
+# matrix, so that the weights come from memory. Where do the lines cross?
+
+# %%
+copies, layer_batches = (2, [1, 4]) if GRADING else (6, [1, 2, 4, 8, 16, 32, 64, 128])
+products = {}
+for kind in ("bf16", "int8", "int4"):
+    try:
+        made = hardware.decoding_steps(kind, layer_batches, copies, SIDE, in_turn=True)
+    except hardware.Refused as reason:
+        print(f"{kind}: not on this machine ({reason})")
+    else:
+        products[kind] = {f"{kind} at {batch}": product for batch, product in made.items()}
+layer_times = timing.timings(
+    {name: work for works in products.values() for name, work in works.items()}, 3, seconds=0.05
+)
+layer_ms = {kind: [1000 * layer_times[name].seconds for name in works] for kind, works in products.items()}
+del products, made  # gives the memory of the matrices back
+
+# %%
+crossings = {}
+for kind in ("int8", "int4"):
+    if kind in layer_ms:
+        slower = [taken > bf16 for taken, bf16 in zip(layer_ms[kind], layer_ms["bf16"])]
+        always = [batch for i, batch in enumerate(layer_batches) if all(slower[i:])]
+        crossings[kind] = always[0] if always else None
+print("batch" + "".join(f"  {kind:>10}" for kind in layer_ms) + "   times as fast as bf16")
+for row, batch in enumerate(layer_batches):
+    ms = {kind: each[row] for kind, each in layer_ms.items()}
+    faster = ", ".join(f"{kind} {ms['bf16'] / ms[kind]:.2f}" for kind in crossings)
+    print(f"{batch:5}" + "".join(f"  {each:7.2f} ms" for each in ms.values()) + f"   {faster}")
+for kind, batch in crossings.items():
+    print(f"{kind}: slower than bf16 from batch {batch} on" if batch else f"{kind}: not slower at the largest batch")
+if again := timing.measure_again(layer_times):
+    print(again)
+draw.over_the_batch(layer_batches, layer_ms, crossings)
+
+# %% [markdown]
+# Where a line is level, it waits for memory; where it doubles with the batch, it waits for arithmetic. The fewer bits, the
+# sooner it bends, and the more unpacking, the higher it ends. So two answers to "is INT4 faster?" can both be right.
+#
+# Where the lines cross is up to the product. MARLIN unpacks while it waits for memory: on GPUs it keeps INT4 close to 4 times
+# as fast as FP16 up to a batch of 16 to 32, and faster up to 128 (Frantar et al., 2024). When your model became slower, ask:
+#
+# - Which batch did you measure? The tokens of a prompt go through the layers together, so a long prompt is a large batch.
+# - Which product ran? A library that has none for your chip may unpack the whole matrix first and multiply in 16 bits.
+#
 # ## What you measured
 #
 # Your numbers, from your functions, on your machine:
@@ -1030,6 +1147,11 @@ for name, device in devices.items():
         ms = decode_latency_ms(7e9, bits, device.bandwidth_gb_s, device.half_tflops)
         row += f"  {1000 / ms:>7.1f}" if model_size_gb(7e9, bits) <= device.memory_gb else f"  {'-':>7}"
     print(f"{name:12}{row}")
+print("\nOne layer with weights that are unpacked on the chip, measured against bf16:")
+for kind, crossing in crossings.items():
+    first, last = (layer_ms["bf16"][i] / layer_ms[kind][i] for i in (0, -1))
+    print(f"{kind}: {first:.2f}x as fast at batch 1, {last:.2f}x at batch {layer_batches[-1]}"
+          + (f", slower from batch {crossing} on" if crossing else ""))  # fmt: skip
 
 # %% [markdown]
 # - A model's size is its parameters times the bits of each. 7 B fit into 6 GB with up to 6 bits, and 4 bits leave room to work.
@@ -1037,6 +1159,7 @@ for name, device in devices.items():
 # - The roofline is a promise by the hardware. Measure what your machine keeps of it.
 # - A batch shares the weights. Past the crossover, bits no longer buy time, and with fewer bits it comes sooner.
 # - The cache is not shared. With long contexts it becomes the larger part.
+# - Unpacking is work for every few sequences. With a large batch, INT4 weights can be slower than BF16.
 #
 # All this says what compression can win. It does not say what it costs: how wrong may a weight of 4 bits be? That is
 # Chapter 1.
@@ -1053,6 +1176,8 @@ for name, device in devices.items():
 #   a step.
 # - E. Frantar, S. Ashkboos, T. Hoefler, D. Alistarh, GPTQ: Accurate Post-Training Quantization for Generative Pre-trained
 #   Transformers, 2022, arXiv:2210.17323: fewer bits per weight make single-sequence decoding faster.
+# - E. Frantar, R. L. Castro, J. Chen, T. Hoefler, D. Alistarh, MARLIN: Mixed-Precision Auto-Regressive Parallel Inference on
+#   Large Language Models, 2024, arXiv:2408.11743: INT4 weights for batches of many sequences.
 # - J. Ainslie et al., GQA: Training Generalized Multi-Query Transformer Models from Multi-Head Checkpoints, 2023,
 #   arXiv:2305.13245: groups of heads that share keys and values.
 # - H. Touvron et al., LLaMA: Open and Efficient Foundation Language Models, 2023a, arXiv:2302.13971; H. Touvron et al., Llama 2:

@@ -22,6 +22,9 @@
 #
 # How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once. What holds
 # for every exercise, such as types and bad input, stands once in Chapter 0.
+#
+# Time: 1 to 3 hours for the core, 2 to 4 more for the labs. You need NumPy's arrays, and
+# logarithms in the labs.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "setup", "grade": false, "locked": true, "solution": false, "task": false} tags=["setup"]
 from course import ready
@@ -33,6 +36,7 @@ import numpy as np
 import torch
 
 from course import models
+from course.figures import Predict
 from course.figures import quantization as draw
 
 # %% [markdown]
@@ -709,7 +713,27 @@ expect.refuses(affine_params, -1.0, -2.0, 8, naming="lo or hi", of="lo = -1 and 
 # clamped. That is the price of an exact zero, and with few bits you see it.
 
 # %%
-draw.schemes(affine_params, affine_roundtrip, model[4].weight.detach().numpy())
+last = model[4].weight.detach().numpy().astype(np.float64)
+
+
+def error_with(scale, zero_point, qmin, qmax):
+    return np.mean((affine_roundtrip(last, scale, zero_point, qmin, qmax) - last) ** 2)
+
+
+def lead_of_affine(bits):
+    """How many decibels affine is ahead of symmetric on these weights."""
+    qmax = 2 ** (bits - 1) - 1
+    symmetric = error_with(np.abs(last).max() / qmax, 0, -qmax, qmax)
+    return 10 * np.log10(symmetric / error_with(*affine_params(last.min(), last.max(), bits), 0, 2**bits - 1))
+
+
+Predict(
+    draw.schemes(affine_params, affine_roundtrip, last),
+    "With 4 bits, by how many decibels is affine ahead of symmetric on these weights?",
+    slider=(0, 12, 1),
+    unit=" dB",
+    happened=lambda: f"{lead_of_affine(4):.1f} dB; with 2 bits it is {lead_of_affine(2):.1f} dB",
+)
 
 # %% [markdown]
 # ## 5. What a bit is worth
@@ -1091,6 +1115,606 @@ for bits, affine in zip([2, 3, 4], needed):
     print(f"{bits:>15}  {affine:>13.3f}  {whole:>14.3f}  {best:>14.3f}")
 
 # %% [markdown]
+# ## 8. Going further
+#
+# How are weights stored today, and why so? Each lab below begins on its own and names what it needs. No core exercise
+# needs any of them, here or later, so you may skip them.
+#
+# They measure TinyGPT on three parts of the held-out text, because a difference that is smaller than the parts differ
+# among themselves says nothing. The cell below prepares that. A row of its table holds the bits per weight, the
+# decibels of the weights, and what the change costs in bits per byte: the mean of the three parts, the least and the
+# most.
+
+
+# %%
+from course import GRADING, tinygpt
+
+text = tinygpt.held_out()
+third = len(text) // 3
+parts = [text[start : start + third] for start in (0, third, 2 * third)]
+costs = {}  # of each row: bits per weight, and the cost in bits per byte
+
+
+def per_part(change=None):
+    """TinyGPT's bits per byte on each part, and its weights' decibels; weight matrices replaced by change(w)."""
+    model, signal, noise = tinygpt.tiny_gpt(), 0.0, 0.0
+    with torch.no_grad():
+        for layer in list(tinygpt.linears(model).values())[: 1 if GRADING else None] if change else []:
+            w = layer.weight.numpy().copy()
+            layer.weight.copy_(torch.as_tensor(np.asarray(change(w))))
+            signal, noise = signal + np.sum(w**2), noise + np.sum((layer.weight.numpy() - w) ** 2)
+    needed = [tinygpt.bits_per_byte(model, part, windows=1 if GRADING else 24) for part in parts]
+    return np.array(needed), 10 * np.log10(signal / noise) if noise else np.inf
+
+
+def row(name, bits, change):
+    """Print and keep what TinyGPT loses when its weight matrices are replaced by change(w)."""
+    needed, decibels = per_part(change)
+    cost = needed - whole
+    costs[name] = bits, cost.mean()
+    spread = f"{cost.min():+.3f} to {cost.max():+.3f}"
+    print(f"{name:<42} {bits:>6.3f} bits  {decibels:>5.1f} dB  {cost.mean():+.3f}  ({spread})")
+
+
+whole, _ = per_part()
+print("not quantized:", ", ".join(f"{needed:.3f}" for needed in whole), "bits per byte on the three parts")
+
+# %% [markdown]
+# The yardstick is what you have: your `quantize_dequantize` of Exercise 1.5, one range for each group of 32 or 128
+# neighbouring weights. A group stores `lo` and its scale, in 16 bits each. That makes 5.0 bits per weight
+# for 4-bit codes in groups of 32. (Chapter 2 takes groups apart.)
+
+
+# %%
+def in_groups(w, bits, group):
+    """w (out, in) after a round trip through even steps, from the smallest to the largest of each group."""
+    return np.stack(
+        [np.asarray(quantize_dequantize(g, bits, float(g.min()), float(g.max()))) for g in w.reshape(-1, group)]
+    ).reshape(w.shape)
+
+
+for bits in (4, 3):
+    for group in (32, 128):
+        row(f"INT{bits}, even steps, groups of {group}", bits + 32 / group, lambda w: in_groups(w, bits, group))
+
+# %% [markdown]
+# ### Lab L1.10 · Build · 3 points
+#
+# *Needs Exercise 1.5, for the comparison.* A code of 4 bits can stand for any 16 numbers, if both sides know the table.
+# Two tables are in use:
+#
+# - **E2M1** is a floating-point number in 4 bits: a sign, two bits of exponent, one of mantissa. Its values are 0, 0.5,
+#   1, 1.5, 2, 3, 4, 6, and the same with a minus: fine steps near zero, where most weights are, and coarse ones outside.
+# - **NF4** takes its levels from quantiles of the normal distribution: close together where normal values crowd, far
+#   apart where they are rare.
+#
+# Cut the weights into *blocks* of neighbours. Each block is scaled so that its largest magnitude falls on the table's
+# largest magnitude, and each value goes to the nearest level. The scale has to be stored as well: 16 bits for every
+# 32 weights make half a bit per weight. So it is rounded too. **MXFP4** allows powers of two alone, in 8 bits for each
+# 32 weights. **NVFP4** has an 8-bit float, E4M3, for each 16.
+#
+# Write `to_levels(x, levels, block, round_scale=None)`. It cuts the last axis of `x` into blocks of `block` neighbours.
+# For each block
+#
+# 1. the scale is the largest magnitude of its values over the largest magnitude of `levels`;
+# 2. where `round_scale` is given, the scale is `round_scale(scale)`, on the way there and on the way back;
+# 3. each value comes back as the scale times that level which is nearest to value / scale.
+#
+# `round_scale` is a function. It takes all scales at once, in an array of any shape, or one of them. A rounded scale may
+# turn out too small for the largest value: the outermost level is then the nearest. Where the scale is 0, because the
+# block holds nothing but zeros or because it was rounded to 0, the block comes back as zeros.
+#
+# `x` is a list or an array of one or more axes and any number type, and stays as it is. `levels` is a list or an array
+# in any order, and a level may stand there twice, as 0 does among E2M1's 16 codes. A value half way between two levels
+# may go to either.
+#
+# Raise `ValueError`, with the argument's name in the message, when `block` is less than 1, when `block` does not divide
+# the last axis of `x` (the name of either will do), or when `levels` holds nothing but zeros, or nothing at all.
+#
+# Example, with E2M1: the block `[0.1, -0.26, 0.02, 0.6]` has the scale 0.1, lies at 1, -2.6, 0.2 and 6 of it, and comes
+# back as `[0.1, -0.3, 0.0, 0.6]`. If `round_scale` makes 0.125 of 0.1, the same block comes back as
+# `[0.125, -0.25, 0.0, 0.5]`.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L1_10", "grade": false, "locked": false, "solution": true, "task": false}
+def to_levels(x, levels, block, round_scale=None):
+    """Return x with each value at the nearest of `levels` times its block's scale; same shape as x."""
+    ### BEGIN SOLUTION
+    x, levels = np.asarray(x, dtype=float), np.unique(np.asarray(levels, dtype=float))
+    if not levels.any():
+        raise ValueError("levels must hold a number other than 0")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError(f"block must divide the last axis of x, {x.shape[-1]} values, got {block}")
+    blocks = x.reshape(*x.shape[:-1], -1, block)
+    scale = np.abs(blocks).max(axis=-1, keepdims=True) / np.abs(levels).max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    in_steps = blocks / np.where(scale > 0, scale, 1)
+    nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, in_steps)
+    return (levels[nearest] * scale).reshape(x.shape)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L1_10", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
+import numpy as np
+
+from course import expect
+from course.check import passed
+from course.probe import probe
+
+
+@probe
+def with_rounded_scales(function, x, levels, block, kind):
+    """The result where each scale is rounded: up to eighths, down to a power of two, or to E4M3."""
+    import numpy as np
+    import torch
+
+    def round_scale(scale):
+        scale = np.asarray(scale, dtype=float)
+        if kind == "eighths":
+            return np.ceil(scale * 8 - 1e-6) / 8
+        if kind == "power of two":
+            return np.exp2(np.floor(np.log2(np.maximum(1.5 * scale, 1e-30))))
+        return torch.tensor(scale, dtype=torch.float32).to(torch.float8_e4m3fn).float().numpy()
+
+    return function(x, levels, block, round_scale=round_scale)
+
+
+e2m1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6]
+expect.array(
+    to_levels([0.1, -0.26, 0.02, 0.6], e2m1, 4),
+    [0.1, -0.3, 0.0, 0.6],
+    "to_levels([0.1, -0.26, 0.02, 0.6], e2m1, 4)",
+    1e-6,
+    traps=[
+        ("these are the levels; multiply by the scale on the way back", [1, -3, 0, 6]),
+        ("the largest magnitude goes to the largest level, which is 6 here, not 1", [0.0, -0.3, 0.0, 0.6]),
+        ("go to the nearest level, do not cut off", [0.1, -0.2, 0.0, 0.6]),
+        ("the nearest level may stand anywhere in the list, which is not in ascending order", [0.1, 0.0, 0.0, -0.6]),
+    ],
+)
+x = np.array([[0.2, -1.2, 0.38, 0.3, 3.0, -0.4]])
+expect.array(
+    to_levels(x, e2m1, 3),
+    [[0.2, -1.2, 0.4, 0.25, 3.0, -0.5]],
+    "to_levels([[0.2, -1.2, 0.38, 0.3, 3.0, -0.4]], e2m1, 3)",
+    1e-6,
+    traps=[
+        ("each block of 3 has a scale of its own", [[0.25, -1.0, 0.5, 0.25, 3.0, -0.5]]),
+        ("what counts is the largest magnitude, and -1.2 has it", [[0.19, -0.38, 0.38, 0.25, 3.0, -0.5]]),
+    ],
+)
+expect.unchanged(x, [[0.2, -1.2, 0.38, 0.3, 3.0, -0.4]], "x")
+expect.array(
+    with_rounded_scales(to_levels, [0.1, -0.26, 0.02, 0.6], e2m1, 4, "eighths"),
+    [0.125, -0.25, 0.0, 0.5],
+    "to_levels([0.1, -0.26, 0.02, 0.6], e2m1, 4) with a round_scale that makes 0.125 of 0.1",
+    1e-6,
+    traps=[
+        ("use what round_scale returns", [0.1, -0.3, 0.0, 0.6]),
+        ("divide by the rounded scale as well", [0.125, -0.375, 0.0, 0.75]),
+        ("multiply by the rounded scale as well", [0.1, -0.2, 0.0, 0.4]),
+    ],
+)
+expect.array(to_levels([0.0, 0.0, 3.0, 6.0], e2m1, 2), [0.0, 0.0, 3.0, 6.0], "to_levels([0, 0, 3, 6], e2m1, 2)", 1e-6)
+expect.refuses(to_levels, [1.0, 2.0, 3.0], e2m1, 2, naming="block or x", of="block = 2 with x of 3 values")
+passed("L1.10")
+### BEGIN HIDDEN TESTS
+import torch
+from scipy.stats import norm
+
+from course import cases
+
+
+def decoded(code):
+    """The value of an E2M1 code: a sign, two bits of exponent with bias 1, one of mantissa."""
+    exponent, mantissa = (code >> 1) % 4, code % 2
+    size = (1 + mantissa / 2) * 2.0 ** (exponent - 1) if exponent else mantissa / 2
+    return -size if code >= 8 else size
+
+
+def by_hand(x, levels, block, rounded=lambda scale: scale):
+    """Every block and every level looked at, in plain Python."""
+    back = []
+    flat, top = np.asarray(x, float).ravel().tolist(), max(abs(level) for level in levels)
+    for start in range(0, len(flat), block):
+        values = flat[start : start + block]
+        scale = float(rounded(max(map(abs, values)) / top))
+        back += [min((abs(v - scale * level), scale * level) for level in levels)[1] if scale else 0.0 for v in values]
+    return np.reshape(back, np.shape(x))
+
+
+def power_of_two(scale):
+    return 2.0 ** int(np.floor(np.log2(1.5 * scale))) if scale else 0.0
+
+
+def e4m3(scale):
+    return torch.tensor(scale).to(torch.float8_e4m3fn).float().item()
+
+
+codes = [decoded(code) for code in range(16)]
+nf4 = [0.0, *norm.ppf(np.linspace(0.9677083, 0.5, 9)[:-1]), *-norm.ppf(np.linspace(0.9677083, 0.5, 8)[:-1])]
+nf4 = [level / max(nf4) for level in nf4]
+tables = {
+    "E2M1": codes,
+    "NF4": nf4,
+    "even steps": list(range(-7, 8)),
+    "uneven": [0.9, -0.2, 0.05, -2.5, 0.4],
+    "two levels": [-0.5, 1.0],
+}
+rng = np.random.default_rng(110)
+for shape, block in [((64,), 32), ((48,), 16), ((3, 128), 64), ((2, 3, 8), 4), ((6, 5), 5), ((9,), 1), ((4, 6), 2)]:
+    for name, levels in tables.items():
+        x = rng.normal(0, 0.1, shape) * rng.choice([0.03, 1.0, 20.0], (*shape[:-1], 1))
+        before = x.copy()
+        returned = to_levels(x, levels, block)
+        expect.unchanged(x, before, "x")
+        of = f"to_levels of normal values of shape {shape} in blocks of {block}, {name}: the result"
+        expect.array(returned, by_hand(before, levels, block), of, 1e-6, 1e-5)
+for kind, rounded in [("power of two", power_of_two), ("e4m3", e4m3)]:
+    for shape, block in [((64,), 32), ((4, 32), 16), ((2, 3, 8), 8)]:
+        x = rng.normal(0, 1.0, shape) * rng.choice([0.05, 1.0, 20.0], (*shape[:-1], 1))
+        expect.array(
+            with_rounded_scales(to_levels, x, codes, block, kind),
+            by_hand(x, codes, block, rounded),
+            f"to_levels of shape {shape} in blocks of {block}, E2M1, scales rounded ({kind}): the result",
+            1e-6,
+            1e-5,
+        )
+x = np.array([[1e-4, -2e-3, 1.1e-3, 4e-4, 0.3, -0.2, 0.11, 0.05]])
+expect.array(
+    with_rounded_scales(to_levels, x, codes, 4, "e4m3"),
+    by_hand(x, codes, 4, e4m3),
+    f"to_levels({x.tolist()}, e2m1, 4), where E4M3 makes 0 of the first scale,",
+    1e-6,
+)
+tied = np.array([6.0, 2.5, -0.25, 5.0, -1.75, 0.75, -3.5, 3.0])
+returned = to_levels(tied, codes, 8)
+of = "to_levels([6, 2.5, -0.25, 5, -1.75, 0.75, -3.5, 3], e2m1, 8)"
+expect.array(
+    np.abs(np.asarray(returned, float) - tied), [0, 0.5, 0.25, 1, 0.25, 0.25, 0.5, 0], f"the error of {of}", 1e-5
+)
+expect.array(
+    to_levels(np.zeros((2, 4)), [-1.0, 1.0, 0.3], 2),
+    np.zeros((2, 4)),
+    "to_levels of zeros, levels -1, 1 and 0.3,",
+    1e-9,
+)
+whole_numbers = [[-128, 3, 50, 77], [7, -1, 2, 0]]
+for name, x in cases.forms(whole_numbers, lists=True):
+    before = np.array(x)
+    returned = to_levels(x, codes, 4)
+    expect.unchanged(x, before, f"x {name}")
+    wanted = by_hand(whole_numbers, codes, 4)
+    expect.array(returned, wanted, f"to_levels of {whole_numbers} {name}, E2M1 in blocks of 4,", 0.2)
+for levels in (tuple(codes), np.array(codes), np.array([-3, 0, 1, 2]), [-3, 0, 1, 2]):
+    expect.array(
+        to_levels([0.3, -0.8, 0.1, 0.7], levels, 2),
+        by_hand([0.3, -0.8, 0.1, 0.7], list(levels), 2),
+        f"to_levels([0.3, -0.8, 0.1, 0.7], {levels!r}, 2)",
+        1e-6,
+    )
+for _, x in cases.magnitudes([0.3, -0.83, 0.12, 0.71], largest=1e9):
+    size = np.abs(x).max()
+    expect.array(to_levels(x, codes, 2), by_hand(x, codes, 2), f"to_levels({x.tolist()}, e2m1, 2)", 1e-6 * size)
+for name, block in cases.not_at_least(1)[:3]:
+    expect.refuses(to_levels, np.ones(4), codes, block, naming="block", of=f"block = {name}")
+for shape, block in [((2, 8), 3), ((2, 8), 16), ((4, 2), 4)]:
+    expect.refuses(
+        to_levels, np.ones(shape), codes, block, naming="block or x", of=f"block = {block} with x of shape {shape}"
+    )
+for levels in ([0.0, 0.0], []):
+    expect.refuses(to_levels, np.ones(4), levels, 2, naming="levels", of=f"levels = {levels}")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# The formats that are in use differ in the table, the block, and what rounds the scale. Each is one call of your
+# function:
+#
+# - The MX formats of the Open Compute Project (OCP) take as scale the largest power of two that is not above the block's
+#   largest magnitude, over the largest power of two in the table. In E2M1 that is 4, so a block's largest value comes to
+#   lie from 4 up to 8, and what is above 6 is clipped.
+# - E4M3 holds numbers up to 448. NVFP4 has one more scale in 32 bits for the whole matrix, which moves the blocks' scales
+#   into that range.
+# - NF4 has seven levels below 0 and eight above. Its scales and those of INT4 are kept in 16 bits here. (Chapter 7
+#   quantizes NF4's scales once more.)
+
+# %%
+from statistics import NormalDist
+
+E2M1 = [sign * value for sign in (1, -1) for value in (0, 0.5, 1, 1.5, 2, 3, 4, 6)]
+quantile = NormalDist().inv_cdf
+above = [quantile(p) for p in np.linspace(0.5, 0.9677083, 9)]  # 0 and eight more
+below = [-quantile(p) for p in np.linspace(0.9677083, 0.5, 8)[:-1]]
+NF4 = [level / max(above) for level in below + above]
+
+
+def power_of_two(scale):
+    """Scales of E2M1 blocks as powers of two, by the OCP's rule: 1.5 times a scale is the largest magnitude over 4."""
+    return np.exp2(np.floor(np.log2(np.maximum(1.5 * np.asarray(scale), 1e-30))))
+
+
+def e4m3(scale):
+    """Scales as 8-bit floats: four bits of exponent, three of mantissa."""
+    return torch.as_tensor(np.asarray(scale, dtype=np.float32)).to(torch.float8_e4m3fn).float().numpy()
+
+
+def formats(w):
+    """{name: (levels, block, what rounds the scale, bits of a scale)} for a matrix w."""
+    unit = float(np.abs(w).max()) / (6 * 448)
+    return {
+        "INT4": (list(range(-7, 8)), 32, np.float16, 16),
+        "MXFP4": (E2M1, 32, power_of_two, 8),
+        "NVFP4": (E2M1, 16, lambda scale: unit * e4m3(np.asarray(scale) / unit), 8),
+        "NF4": (NF4, 64, np.float16, 16),
+    }
+
+
+print("NF4:", " ".join(f"{level:.3f}" for level in NF4))
+for name, (_, block, _, scale_bits) in formats(np.ones(1)).items():
+    row(f"{name}, blocks of {block}", 4 + scale_bits / block, lambda w: to_levels(w, *formats(w)[name][:3]))
+
+# %% [markdown]
+# Compare them with INT4 in even steps, above. MXFP4 costs most of all, and NVFP4, the same table with a finer scale for
+# each 16 weights, costs less. Even steps in groups of 32 lose least, and pay for it with 5 bits a weight. At 4.25 bits
+# NF4 and even steps in groups of 128 lie within each other's spread. Even steps from the smallest to the largest weight
+# fit both ends of a group, and a table fits its largest magnitude alone.
+#
+# Larger models agree in part. Dettmers et al. (2023) report the mean perplexity of models of 125 million to 13 billion
+# parameters: 34.34 with Int4, 31.07 with E2M1, 27.41 with NF4. Egiazarian et al. (2025) find that MXFP4's scale costs
+# much accuracy, and that FP4 is no automatic gain over INT4. What speaks for MXFP4 and NVFP4 is the hardware:
+# Blackwell's tensor cores multiply them as they are stored. NF4 has to be looked up and multiplied in 16 bits.
+
+# %% [markdown]
+# ### See it: tables and blocks on TinyGPT's weights
+#
+# Your `to_levels` on 32 rows of one of TinyGPT's matrices. Choose a format and move the block size.
+#
+# - Left: 64 weights of a row, before and after. The dashed lines part the blocks. What happens to small weights beside
+#   a large one?
+# - Middle: all weights, in units of the largest magnitude of their block. Which levels are used much, which hardly? How
+#   does the histogram change when blocks grow, and which table fits it then? Why do MXFP4's levels blur?
+# - Right: decibels over bits per weight, for blocks of 8 to 128. Which format gives most for its bits? One of them hardly
+#   gains from smaller blocks: its scale moves in powers of two, so that a block's largest magnitude falls anywhere from 4
+#   to 8 in a table that ends at 6.
+
+# %%
+some_rows = tinygpt.linears(tinygpt.tiny_gpt())["blocks.0.mlp.up"].weight.detach().numpy()[: 4 if GRADING else 32]
+draw.formats(to_levels, some_rows, formats(some_rows))
+
+# %% [markdown]
+# Read, not built: **GGUF**, the file format of llama.cpp, stores blocks within blocks. Its Q4_K packs 256 weights into
+# 144 bytes: 256 codes of 4 bits, a scale and a minimum of 6 bits each for every 32 of them, and two 16-bit numbers that
+# scale those. That makes 4.5 bits per weight, for even steps with an offset in groups of 32, which take 5 bits above
+# because scale and offset are not quantized there (Kawrakow 2023).
+
+# %% [markdown]
+# ### Lab L1.11 · Build · 3 points
+#
+# *Needs Exercise 1.5, for the comparison.* Where should the levels stand if the weights themselves decide? Han et al.
+# (2016) sort the weights of a layer into $k$ clusters. Each weight stores the number of its cluster, and a *codebook*
+# holds the $k$ values: 65,536 weights with 3 bits each, and 8 levels of 16 bits for all of them, take 3.002 bits per
+# weight. No group needs a scale.
+#
+# The levels of least mean squared error come from *k-means*, here in one dimension (Lloyd 1982):
+#
+# 1. Begin with $k$ levels.
+# 2. Each value goes to the nearest level.
+# 3. Each level moves to the mean of the values that went to it. A level to which none went stays where it is.
+# 4. Repeat 2 and 3 until nothing changes.
+#
+# Write `codebook(x, k)`, which returns the $k$ levels, in any order. `x` is a list or an array of any shape and number
+# type, has $k$ values or more, and stays as it is. If all its values are equal, one of the levels must be that value.
+#
+# The result depends on the beginning. Any is right that ends well: each level is the mean of the values nearest to it,
+# within 1 % of the standard deviation of `x`, and the mean squared error is at most a quarter above the least possible
+# with $k$ levels. Evenly spaced levels from the smallest value to the largest will do, and so will quantiles, or values
+# drawn at random: the checks' samples have no long tails, and `k` is at most 6 there. One sample has a gap in its
+# middle, which may leave levels unused; the quarter does not apply to it.
+#
+# Raise `ValueError`, naming `k`, when `k` is less than 1.
+#
+# Example: `codebook([[0.0, 20.0, 1.0], [5.0, 24.0, 2.0]], 2)` is `[2.0, 22.0]`.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L1_11", "grade": false, "locked": false, "solution": true, "task": false}
+def codebook(x, k):
+    """Return the k levels, shape (k,), that k-means finds for the values of x."""
+    ### BEGIN SOLUTION
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    x = np.sort(np.asarray(x, dtype=float), axis=None)
+    levels = np.quantile(x, (np.arange(k) + 0.5) / k)
+    for _ in range(1000):
+        clusters = np.split(x, np.searchsorted(x, (levels[1:] + levels[:-1]) / 2))
+        means = np.array([cluster.mean() if cluster.size else level for cluster, level in zip(clusters, levels)])
+        if np.array_equal(means, levels):
+            break
+        levels = means
+    return levels
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L1_11", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
+import numpy as np
+
+from course import expect
+from course.check import passed
+
+
+def levels_of(x, k, of):
+    """The k levels of the answer, in ascending order."""
+    returned = codebook(x, k)
+    assert returned is not None, f"codebook of {of}, k = {k}, returned nothing: {k} levels expected"
+    shape = tuple(np.shape(returned))
+    assert shape == (k,), (
+        f"codebook of {of}, k = {k}, should return {k} numbers, the levels; its result has shape {shape}"
+    )
+    levels = np.sort(np.asarray(returned, dtype=float))
+    assert np.isfinite(levels).all(), (
+        f"codebook of {of}, k = {k}, should give {k} finite levels, it gave {levels}: a level that no value went to stays "
+        "where it is"
+    )
+    return levels
+
+
+x = np.array([[0.0, 20.0, 1.0], [5.0, 24.0, 2.0]])
+expect.array(
+    levels_of(x, 2, "[[0, 20, 1], [5, 24, 2]]"),
+    [2.0, 22.0],
+    "codebook([[0, 20, 1], [5, 24, 2]], 2), in ascending order,",
+    1e-3,
+    traps=[
+        ("a level moves to the mean of its values, not to the middle one", [1.5, 22.0]),
+        ("clusters need not be equally large: each value goes to the nearest level", [1.0, 49 / 3]),
+        ("these are the smallest and the largest value; let the levels move", [0.0, 24.0]),
+        ("these are quantiles, which are a beginning; let the levels move", [1.25, 16.25]),
+        ("all values count, those of the other rows too", [0.5, 20.0]),
+    ],
+)
+expect.unchanged(x, [[0.0, 20.0, 1.0], [5.0, 24.0, 2.0]], "x")
+level = levels_of(np.full(6, 4.0), 3, "six times 4.0")
+assert np.abs(level - 4).min() < 1e-6, f"codebook of six times 4.0, k = 3, should hold 4.0, it is {level}"
+x = np.random.default_rng(0).normal(0, 1, 1000)
+error = np.mean(np.abs(x[:, None] - levels_of(x, 4, "1000 normal values")).min(1) ** 2)
+assert error < 0.125, (
+    f"the four levels for 1000 normal values leave a mean squared error of {error:.3f}, and 0.115 is possible: "
+    "repeat the two steps until nothing changes"
+)
+expect.refuses(codebook, [1.0, 2.0], 0, naming="k", of="k = 0")
+passed("L1.11")
+### BEGIN HIDDEN TESTS
+from course import cases
+
+
+def least_error(x, k):
+    """The least mean squared error of k levels: dynamic programming over the sorted values (Wang and Song 2011)."""
+    x = np.sort(np.asarray(x, float), axis=None)
+    x = x - x.mean()
+    sums, squares = np.cumsum([0, *x]), np.cumsum([0, *x**2])
+    count = np.arange(len(x) + 1) - np.arange(len(x) + 1)[:, None]
+    within = squares - squares[:, None] - (sums - sums[:, None]) ** 2 / np.maximum(count, 1)
+    within[count < 0] = np.inf
+    best = within[0]  # of one level for the first values
+    for _ in range(k - 1):
+        best = (best[:, None] + within).min(0)
+    return best[-1] / len(x)
+
+
+def off_the_means(x, levels):
+    """How far the levels lie from the means of the values that are nearest to them, at most."""
+    x = np.asarray(x, float).ravel()
+    distances = np.abs(x[:, None] - levels)
+    # Equal levels share their values.
+    groups = [x[distances[:, j] == distances.min(1)] for j in range(len(levels))]
+    return max(abs(group.mean() - level) for group, level in zip(groups, levels) if group.size)
+
+
+rng = np.random.default_rng(111)
+samples = {
+    "300 normal values with mean 0.3": (rng.normal(0.3, 1, 300), (1, 2, 3, 4)),
+    "240 values evenly spread over -5 to 3": (rng.uniform(-5, 3, 240), (2, 3, 5)),
+    "100 values near -3 and 200 near 3": (np.concatenate([rng.normal(-3, 1, 100), rng.normal(3, 1.5, 200)]), (2, 4)),
+    "300 values near 0.2, shape (20, 15)": (rng.normal(0.2, 0.02, (20, 15)), (4, 6)),
+    "300 values with a peak at 0, from -1 to 2": (rng.triangular(-1, 0, 2, 300), (3,)),
+    "240 values of rows of different size, shape (4, 60)": (rng.uniform(-1, 1, (4, 60)) * [[1], [2], [4], [8]], (2,)),
+}
+for name, (x, counts) in samples.items():
+    for k in counts:
+        before = x.copy()
+        levels = levels_of(x, k, name)
+        expect.unchanged(x, before, "x")
+        off = off_the_means(x, levels)
+        assert off <= 0.0101 * x.std(), (
+            f"codebook of {name}, k = {k}: a level lies {off / x.std():.1%} of the standard deviation from the mean of "
+            "the values that are nearest to it"
+        )
+        here, least = np.mean(np.abs(x.reshape(-1, 1) - levels).min(1) ** 2), least_error(x, k)
+        assert here <= 1.25 * least + 1e-12, (
+            f"codebook of {name}, k = {k}: the mean squared error is {here / least:.2f} times the least possible"
+        )
+x = np.concatenate([np.linspace(0, 1, 20), np.linspace(9, 10, 30)])
+levels = levels_of(x, 5, "20 values from 0 to 1 and 30 from 9 to 10")
+assert off_the_means(x, levels) <= 0.0101 * x.std(), (
+    "codebook of 20 values from 0 to 1 and 30 from 9 to 10, k = 5: a level is not the mean of the values nearest to it"
+)
+whole_numbers = [[1, 2, 4, 90], [100, 125, 3, 101]]
+for name, x in cases.forms(whole_numbers, lists=True):
+    before = np.array(x)
+    levels = levels_of(x, 2, f"{whole_numbers} {name}")
+    expect.unchanged(x, before, f"x {name}")
+    expect.array(levels, [2.5, 104.0], f"codebook of {whole_numbers} {name}, k = 2, in ascending order,", 0.2)
+for name, k in cases.not_at_least(1)[:2]:
+    expect.refuses(codebook, np.arange(5.0), k, naming="k", of=f"k = {name}")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Does it help TinyGPT? One codebook for each matrix, fitted to every fifteenth weight to save time. With 3 bits three
+# fits are measured, each to other weights. Beside them, symmetric INT3, as in section 2, with one 16-bit scale for each
+# group of 32.
+
+
+# %%
+def symmetric_groups(w, bits):
+    """w (out, in) after a round trip through symmetric codes, one scale for each group of 32."""
+    groups, qmax = w.reshape(-1, 32), 2 ** (bits - 1) - 1
+    step = np.abs(groups).max(axis=1, keepdims=True).astype(np.float16).astype(float) / qmax
+    return (np.round(groups / np.maximum(step, 1e-12)) * step).reshape(w.shape)
+
+
+def by_codebook(w, k, start=0):
+    """w with each weight at the nearest of k levels, which are fitted to every fifteenth weight."""
+    table = np.sort(np.asarray(codebook(w.ravel()[start::15], k), dtype=float))
+    return table[np.searchsorted((table[1:] + table[:-1]) / 2, w)]
+
+
+weights_per_matrix = np.mean([w.numel() for w in matrices])
+row("INT3, symmetric, groups of 32", 3 + 16 / 32, lambda w: symmetric_groups(w, 3))
+for bits, start in [(3, 0), (3, 1), (3, 2), (4, 0)]:
+    table_bits = 16 * 2**bits / weights_per_matrix
+    row(f"codebook of {2**bits}, fit {start + 1}", bits + table_bits, lambda w: by_codebook(w, 2**bits, start))
+print(f"from 7 steps to 15, an even grid gains {20 * np.log10(15 / 7):.1f} dB")
+
+# %% [markdown]
+# With 3 bits the codebook beats symmetric INT3 in groups of 32 and even steps in groups of 128, and takes fewer bits than
+# either. Even steps in groups of 32 are better still, with a third more bits. With 4 bits that lead is gone: even steps
+# in groups of 128 cost less here, for a quarter of a bit more, and groups of 32 less still.
+#
+# Look at the decibels to see why. From 3 to 4 bits an even grid goes from 7 steps to 15, and gains what the last line
+# says. The best levels for normal values gain less, 5.6 dB, from 14.6 to 20.2 (Max 1960): where levels are few, it
+# matters most where they stand. And one table for a whole matrix cannot follow the size of the weights from group to
+# group.
+#
+# The three fits have nearly the same decibels and not the same cost. A weight's squared error is not what the model
+# feels. SqueezeLLM (Kim et al. 2023) weighs each weight in the k-means by how much the loss depends on it: for LLaMA-7B
+# with 3 bits they report a perplexity of 28.26 for even steps, 18.08 for plain k-means, and 7.75 for the weighted one.
+
+# %% [markdown]
+# Both labs together, if you have done both: levels that k-means finds for the weights in units of their block's largest
+# magnitude, in place of NF4's table. They gain a little signal to noise at the same bits. In bits per byte the two lie
+# within each other's spread: NF4's table is close to the best there is. (For normal values in blocks Yoshida (2023)
+# derives a better one from a formula.)
+
+
+# %%
+def own_levels(w):
+    """w in blocks of 64, on 16 levels that its own weights decide."""
+    blocks = w.reshape(-1, 64)
+    units = blocks / np.maximum(np.abs(blocks).max(axis=1, keepdims=True), 1e-12)
+    table = np.asarray(codebook(units.ravel()[::15], 16), dtype=float)
+    return to_levels(w, table.tolist(), 64, np.float16)
+
+
+row("16 levels of its own, blocks of 64", 4 + 16 / 64 + 16 * 16 / weights_per_matrix, own_levels)
+
+# %% [markdown]
+# Read, not built: **AQLM** (Egiazarian et al. 2024) and **QuIP#** (Tseng et al. 2024) have codebooks of vectors, because
+# below 3 bits a level for each single weight loses too much. AQLM writes eight or more neighbouring weights as a sum of
+# vectors from learned codebooks. QuIP# rotates the weights at random, so that they look normal, and takes eight at a
+# time to the nearest point of a fixed lattice, E8. Both work at about 2 bits on models of billions of weights, and the
+# fitting takes GPU hours.
+
+# %% [markdown]
 # ## What you measured
 #
 # Your numbers, from your functions, on your machine:
@@ -1103,12 +1727,24 @@ for bits, share in zip(all_bits, fitted):
     print(f"{bits:>4}  {size * bits / 8 / 1000:>7.1f} kB  {32 / bits:>6.1f}x  {share:>23.1%}")
 
 # %% [markdown]
+# And of section 8, what you have measured so far, from the largest cost to the smallest:
+
+# %%
+print(f"{'TinyGPT':<42}  {'bits per weight':>15}  {'bits per byte':>13}")
+for name, (bits, cost) in sorted(costs.items(), key=lambda item: -item[1][1]):
+    print(f"{name:<42}  {bits:>15.3f}  {cost:>+13.3f}")
+if not costs:
+    print("nothing yet: its labs go further, and may be skipped")
+
+# %% [markdown]
 # - The step is the range divided by the number of steps. Whoever sets the range sets the error.
 # - Affine fits the range where it is. Symmetric saves the zero-point, and pays with unused codes where the values lie
 #   more to one side.
 # - The zero-point is an integer code, so that zero stays exactly zero. Rounding it shifts the range by up to half a step.
 # - Where the steps are fine and the range holds the signal, a bit is worth about six decibels, whatever the signal's shape.
 # - With few bits, clip: a large error on a few values for a small gain on all the others.
+# - Levels may stand anywhere, by a standard, by a formula or by k-means, and a scale costs bits too. Compare formats at
+#   the bits they take, and by what the model loses.
 #
 # One range for a whole matrix is the crudest choice there is. Chapter 2 gives each row, and then each group of
 # weights, its own.
@@ -1122,4 +1758,23 @@ for bits, share in zip(all_bits, fitted):
 # - R. Banner, Y. Nahshan, E. Hoffer, D. Soudry, Post-training 4-bit quantization of convolution networks for
 #   rapid-deployment, 2018, arXiv:1810.05723: the clipping threshold of least mean squared error.
 # - W. R. Bennett, Spectra of Quantized Signals, Bell System Technical Journal 27, 1948: noise of step squared over 12.
+# - Open Compute Project, OCP Microscaling Formats (MX) Specification, version 1.0, 2023, and B. D. Rouhani et al.,
+#   Microscaling Data Formats for Deep Learning, 2023, arXiv:2310.10537: MXFP4 and its scale.
+# - NVIDIA, Pretraining Large Language Models with NVFP4, 2025, arXiv:2509.25149: NVFP4 and its two scales.
+# - T. Dettmers, A. Pagnoni, A. Holtzman, L. Zettlemoyer, QLoRA: Efficient Finetuning of Quantized LLMs, 2023,
+#   arXiv:2305.14314: NF4, and the comparison of data types (Table 2). D. Yoshida, NF4 Isn't Information Theoretically
+#   Optimal (and that's Good), 2023, arXiv:2306.06965.
+# - V. Egiazarian et al., Bridging the Gap Between Promise and Performance for Microscaling FP4 Quantization, 2025,
+#   arXiv:2509.23202.
+# - I. Kawrakow, k-quants, llama.cpp, pull request 1684, 2023: Q4_K and its relatives.
+# - S. Han, H. Mao, W. J. Dally, Deep Compression: Compressing Deep Neural Networks with Pruning, Trained Quantization
+#   and Huffman Coding, 2016, arXiv:1510.00149: codebooks by k-means.
+# - S. P. Lloyd, Least Squares Quantization in PCM, IEEE Transactions on Information Theory 28, 1982, and J. Max,
+#   Quantizing for Minimum Distortion, IRE Transactions on Information Theory 6, 1960: the best levels.
+# - H. Wang, M. Song, Ckmeans.1d.dp: Optimal k-means Clustering in One Dimension by Dynamic Programming, The R Journal 3,
+#   2011.
+# - S. Kim et al., SqueezeLLM: Dense-and-Sparse Quantization, 2023, arXiv:2306.07629: k-means weighted by sensitivity.
+# - V. Egiazarian et al., Extreme Compression of Large Language Models via Additive Quantization (AQLM), 2024,
+#   arXiv:2401.06118, and A. Tseng et al., QuIP#: Even Better LLM Quantization with Hadamard Incoherence and Lattice
+#   Codebooks, 2024, arXiv:2402.04396.
 # - E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998: the digits.

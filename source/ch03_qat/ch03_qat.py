@@ -23,6 +23,9 @@
 #
 # How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once. What holds for
 # every exercise, such as types and bad input, stands once in Chapter 0.
+#
+# Time: 1 to 2 hours for the core, 1 to 3 more for the labs. You need Chapter 1 and the
+# chain rule, in the labs PyTorch's autograd and modules.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "setup", "grade": false, "locked": true, "solution": false, "task": false} tags=["setup"]
 from course import ready
@@ -38,6 +41,7 @@ from tqdm.auto import tqdm
 
 from course import GRADING, models, timing
 from course.data import digits
+from course.figures import Predict
 from course.figures import qat as draw
 
 # %% [markdown]
@@ -430,7 +434,22 @@ for low, high in [(1.0, 1.0), (1.0, -1.0)]:
 
 # %%
 float_model = models.trained_mlp()
-draw.straight_through(fake_quantize, ste_gradient, float_model[2].weight.detach().numpy())
+middle = float_model[2].weight.detach().numpy()
+
+
+def without_gradient(clip):
+    """The share of the weights that a window of `clip` times the largest leaves without a gradient."""
+    hi = clip * np.abs(middle).max()
+    return np.mean(np.asarray(ste_gradient(np.ones_like(middle), middle, -hi, hi)) == 0)
+
+
+Predict(
+    draw.straight_through(fake_quantize, ste_gradient, middle),
+    "The range is clipped to half of the largest weight. How many of the weights are left without a gradient?",
+    slider=(0, 50, 2),
+    unit=" %",
+    happened=lambda: f"{without_gradient(0.5):.1%}; at a fifth of the largest it is {without_gradient(0.2):.0%}",
+)
 
 # %% [markdown]
 # ## 5. Into autograd
@@ -919,6 +938,12 @@ for (seed, latent, before, after), untouched, trained in zip(at_2_bits, ptq[0], 
 # Neither the weights nor the levels do it alone. The old weights gain nothing from the new levels, and the new weights
 # lose much of their accuracy on the old ones. Training finds weights and levels that fit each other.
 #
+# Read, not built: **BitNet**. Three levels to a weight are $\log_2 3 \approx 1.58$ bits, hence BitNet b1.58 (Ma et al.
+# 2024): a language model that trains on such levels from its first step, with float weights behind them and the
+# straight-through estimator, as here. Its scale is the mean magnitude of the weights, not the largest, and activations
+# have 8 bits. The first BitNet (Wang et al. 2023) had -1 and 1 only. Ma et al. report that from 3 billion parameters on
+# b1.58 does as well as a model in FP16 trained on as many tokens. To see that takes a cluster, not seconds on two cores.
+#
 # ### See it: what a step costs
 #
 # Exercise 3.3 took 30 % for granted. Measure it: one step of training, forward, backward and update, without and with
@@ -1290,6 +1315,8 @@ for name, shares in measured.items():
 #   arXiv:1712.05877: training with simulated quantization.
 # - S. K. Esser, J. L. McKinstry, D. Bablani, R. Appuswamy, D. S. Modha, Learned Step Size Quantization, 2020,
 #   arXiv:1902.08153: the gradient of the scale, its factor and its start.
+# - H. Wang et al., BitNet: Scaling 1-bit Transformers for Large Language Models, 2023, arXiv:2310.11453; S. Ma et al.,
+#   The Era of 1-bit LLMs: All Large Language Models are in 1.58 Bits, 2024, arXiv:2402.17764.
 # - M. Nagel, M. Fournarakis, Y. Bondarenko, T. Blankevoort, Overcoming Oscillations in Quantization-Aware Training, 2022,
 #   arXiv:2203.11086: weights that oscillate at thresholds, and dampening.
 # - E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998: the digits.

@@ -23,6 +23,9 @@
 #
 # How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once. What holds for
 # every exercise, such as types and bad input, stands once in Chapter 0.
+#
+# Time: 1 to 2 hours for the core, 1 to 3 more for the labs. You need powers and
+# Chapter 4's magnitude pruning, in the labs PyTorch's modules.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "setup", "grade": false, "locked": true, "solution": false, "task": false} tags=["setup"]
 from course import ready
@@ -37,6 +40,7 @@ import torch
 from tqdm.auto import tqdm
 
 from course import GRADING, models
+from course.figures import Predict
 from course.figures import lottery as draw
 
 torch.set_num_threads(1)  # networks this small train faster on one core
@@ -495,7 +499,16 @@ for rate in (0, 1, 0.0, 1.0, *(value for _, value in cases.not_between(0, 1)[:4]
 #   after a single training, magnitude is a poor guide to which few weights matter.
 
 # %%
-draw.cost(iterative_prune, imp_rounds)
+Predict(
+    draw.cost(iterative_prune, imp_rounds),
+    "At 20 % per round, how many times as much training does a sparsity of 98 % take as one of 80 %?",
+    slider=(1.0, 10.0, 0.5),
+    unit=" times",
+    happened=lambda: (
+        f"{(imp_rounds(0.98, 0.2) + 1) / (imp_rounds(0.8, 0.2) + 1):.1f} times: "
+        f"{imp_rounds(0.98, 0.2) + 1} trainings against {imp_rounds(0.8, 0.2) + 1}"
+    ),
+)
 
 # %% [markdown]
 # ## 4. Find the ticket

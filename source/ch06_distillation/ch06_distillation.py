@@ -24,6 +24,9 @@
 #
 # How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once. What holds for
 # every exercise, such as types and bad input, stands once in Chapter 0.
+#
+# Time: 1 to 2 hours for the core, 1 to 3 more for the labs. You need logarithms and
+# probabilities, for 6.4 a derivative, in the labs PyTorch. Section 7 looks back at Chapters 0 and 2.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "setup", "grade": false, "locked": true, "solution": false, "task": false} tags=["setup"]
 from course import ready
@@ -38,6 +41,7 @@ from tqdm.auto import tqdm
 
 from course import GRADING, models
 from course.data import digits
+from course.figures import Predict
 from course.figures import distillation as draw
 
 torch.set_num_threads(1)  # networks this small train faster on one core
@@ -492,7 +496,23 @@ with torch.no_grad():
 sure_first = answers.max(1).values.argsort(descending=True).numpy()
 shown = sure_first[np.linspace(0, len(sure_first) - 1, 6).astype(int)]  # from the surest to the least sure
 shown_labels = data.y_test.numpy()[shown]
-draw.temperature(softmax_with_temperature, data.x_test.numpy()[shown], held_out_logits["teacher"][shown], shown_labels)
+their_logits = held_out_logits["teacher"][shown]
+
+
+def first_with_two():
+    """The lowest temperature, in halves, at which a second digit of the surest picture gets 1 %."""
+    for T in np.arange(1, 20.5, 0.5):
+        if np.sort(np.asarray(softmax_with_temperature(their_logits[0], T)))[-2] >= 0.01:
+            return f"from T = {T:g} on"
+    return "no T up to 20 is enough"
+
+
+Predict(
+    draw.temperature(softmax_with_temperature, data.x_test.numpy()[shown], their_logits, shown_labels),
+    "The picture that the teacher is surest of: from which temperature on does a second digit get 1 %?",
+    slider=(1.0, 20.0, 0.5),
+    happened=first_with_two,
+)
 
 # %% [markdown]
 # ### Exercise 6.6 · Debug · 3 points
@@ -1090,6 +1110,557 @@ with tqdm(total=total, unit="student", leave=False, disable=GRADING) as progress
 draw.temperature_and_alpha(grid_temperatures, taught, results["60 labels alone"], pictures=60)
 
 # %% [markdown]
+# ## 7. Going further
+#
+# A teacher and a student meet again where language models are served. Two pieces of that work follow, on TinyGPT, the small
+# language model of this course, which has read Python's standard library and writes it on, byte by byte. Each begins on its
+# own. The lab needs the first two cells of this chapter and the one below. The experiment after it needs your
+# `distillation_loss` of Lab L6.8 as well. You may skip both: no other exercise needs them, and what was skipped has no row
+# in the table at the end.
+
+# %%
+from course import tinygpt
+
+gpt = tinygpt.tiny_gpt()
+further = {}  # what these two measure, for the table at the end
+print(f"TinyGPT: {sum(weight.numel() for weight in gpt.parameters()):,} parameters in {len(gpt.blocks)} blocks")
+
+# %% [markdown]
+# ### A student that drafts
+#
+# A language model writes one token at a time and reads all its weights for each. For a model of 7 B in FP16 that is 14 GB a
+# token, while the arithmetic waits (Chapter 0). To look at five tokens in one pass it reads the same 14 GB once.
+# *Speculative decoding* (Leviathan et al. 2023; Chen et al. 2023) uses that. A cheap *draft model* writes $k$ tokens. Then
+# the large model, the *target*, takes all of them in one pass, which gives its probabilities at each of the $k + 1$ places.
+# Which of the drafted tokens may stay, if the text has to be as good as the target's own?
+#
+# At one place, let $p$ be the target's probabilities and $q$ the draft's, from which the token $x$ was drawn.
+#
+# - Keep $x$ with probability $\min(1, p_x / q_x)$.
+# - If it is not kept, draw a token from the *residual* instead: $\max(p - q, 0)$, divided by its sum.
+#
+# A token $x$ comes out with probability $\min(p_x, q_x)$ as a kept one. That leaves $\max(p_x - q_x, 0)$ to $p_x$, and this is
+# what the residual adds: its sum is just the probability that a token is not kept. Together it is $p_x$, whatever $q$ is.
+# A bad draft costs time. It does not change the text's distribution.
+#
+# The first token that is not kept ends the check: what was drafted after it continues another text. If all $k$ are kept,
+# the target's last row gives one more. So each check yields 1 to $k + 1$ tokens.
+
+# %% [markdown]
+# ### Lab L6.9 · Build · 3 points
+#
+# Write one check. `speculative_step(p, q, draft, u)` takes
+#
+# - `p` of shape $(k + 1, n)$: in row $i$, counted from 0, the target's probabilities of $n$ tokens after the first $i$ drafted
+#   ones;
+# - `q` of shape $(k, n)$: in row $i$ the draft model's probabilities, from which `draft[i]` was drawn;
+# - `draft`: $k$ tokens, whole numbers from 0 to $n - 1$;
+# - `u`: $k + 1$ numbers, at least 0 and below 1. They are all the chance there is, so that equal arguments give equal tokens.
+#
+# All four are arrays or lists, with $k$ of 1 or more, and stay as they are. Return the tokens of the check as a list.
+#
+# 1. Keep `draft[i]`, from the first to the last, while $u_i \, q < p$ holds for that token's probabilities in row $i$.
+# 2. At the first one that is not kept, draw one token from the residual of its row, and stop. If all are kept, draw one
+#    from the last row of `p`.
+# 3. To draw, take the last of `u`. The token is the first one at which the running sum of the probabilities is above it.
+#
+# Rows from a real softmax miss a sum of 1 by a rounding error, and the last of `u` may lie as close to 1 as floats go. The
+# token drawn must still be one whose probability, in what it is drawn from, is above 0. Should rounding leave nothing of a
+# residual at all, draw from that row of `p`.
+#
+# Raise `ValueError`, with the argument's name in the message, when `p` has not one row more than `q` or another number of
+# columns, when `draft` has not one token for each row of `q` or one outside 0 to $n - 1$, and when `u` has not one number for
+# each row of `p` or one that is negative, 1 or more.
+#
+# Example: `p = [[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]]`, `q = [[0.2, 0.7, 0.1]]`, `draft = [1]`. With `u = [0.4, 0.75]` the token stays,
+# since 0.28 < 0.3, and 0.75 draws token 2 from the last row: `[1, 2]`. With `u = [0.8, 0.5]` it goes, since 0.56 is not below
+# 0.3. The residual is `[0.75, 0, 0.25]`, and 0.5 draws token 0 from it: `[0]`.
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "ex_L6_9", "grade": false, "locked": false, "solution": true, "task": false}
+def speculative_step(p, q, draft, u):
+    """Return the 1 to k + 1 tokens of one check of k drafted ones, distributed like the target's own.
+
+    p: the target's probabilities, (k + 1, n); q: the draft model's, (k, n); draft: k tokens; u: k + 1 numbers in [0, 1).
+    """
+    ### BEGIN SOLUTION
+    p, q, u = (np.asarray(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p must have one row more than q and as many columns, got shapes {p.shape} and {q.shape}")
+    if np.shape(draft) != (len(q),) or not all(0 <= token < p.shape[1] for token in draft):
+        raise ValueError(f"draft must hold one token from 0 to {p.shape[1] - 1} for each row of q, got {draft}")
+    if u.shape != (len(p),) or not ((u >= 0) & (u < 1)).all():
+        raise ValueError(f"u must hold one number from 0 to below 1 for each row of p, got {u}")
+    kept, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if not u[i] * q[i, token] < p[i, token]:
+            residual = np.maximum(p[i] - q[i], 0)
+            row = residual if residual.any() else p[i]
+            break
+        kept.append(int(token))
+    tokens = np.flatnonzero(row)
+    running = np.cumsum(row[tokens])
+    place = np.searchsorted(running, u[-1] * running[-1], side="right")
+    return [*kept, int(tokens[min(place, len(tokens) - 1)])]
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "test_L6_9", "grade": true, "locked": true, "solution": false, "task": false, "points": 3}
+import itertools
+import math
+
+import numpy as np
+
+from course import cases, expect
+from course.check import passed
+from course.probe import probe
+
+
+@probe
+def tokens_of(function, calls, chances):
+    """function(p, q, draft, u) for each call (p, q, draft) and each u of its `chances`, a row each; -1 fills up."""
+    import numpy as np
+
+    width = 2 + max(len(q) for _, q, _ in calls)
+    rows = []
+    for (p, q, draft), several in zip(calls, chances):
+        for u in several:
+            tokens = function(p.copy(), q.copy(), draft.copy(), u.copy())
+            if tokens is None:
+                raise TypeError("speculative_step returned nothing: a list of tokens expected")
+            tokens = [int(token) for token in tokens][:width]
+            rows.append(tokens + [-1] * (width - len(tokens)))
+    return np.array(rows)
+
+
+def one_check(wanted, p, q, draft, u, traps):
+    returned = speculative_step(p, q, draft, u)
+    of = f"p = {p}, q = {q}, draft = {draft}, u = {u}: the tokens"
+    for say, wrong in traps:
+        if returned is not None and np.shape(returned) == (len(wrong),) and [int(token) for token in returned] == wrong:
+            raise AssertionError(f"{of} should be {wanted}, they are {wrong}: {say}")
+    expect.array(returned, wanted, of)
+
+
+target, drafted = [[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]], [[0.2, 0.7, 0.1]]
+one_check(
+    *([1, 2], target, drafted, [1], [0.4, 0.75]),
+    traps=[
+        ("all drafted tokens were kept, so the last row of p gives one more", [1]),
+        ("a token is kept while u * q is below p", [0]),
+        ("a token is kept while u * q is below p", [2]),
+        ("draw from the last row of p, with the last of u", [1, 1]),
+    ],
+)
+one_check(
+    *([0], target, drafted, [1], [0.8, 0.5]),
+    traps=[
+        ("0.8 * 0.7 is not below 0.3, so token 1 is not kept", [1, 1]),
+        ("what is drawn takes the place of the token that was not kept", [1, 0]),
+        ("the check ends at the first token that is not kept", [0, 1]),
+        ("token 1 was drafted too often: what p leaves over, max(p - q, 0), has none of it", [1]),
+        ("draw with the last of u (the first is used up), and divide the residual by its sum", [2]),
+    ],
+)
+one_check(
+    *([0], target, drafted, [1], [0.8, 0.7]),
+    traps=[
+        ("divide the residual by its sum, or the running sum ends below 1", [2]),
+        ("draw from the residual, not from p", [1]),
+        ("the residual is max(p - q, 0): what q has too much of counts as 0, not with its absolute value", [1]),
+    ],
+)
+one_check(
+    [2],
+    [[0.2, 0.2, 0.6], [0.3, 0.3, 0.4], [0.5, 0.25, 0.25]],
+    [[0.6, 0.2, 0.2], [0.5, 0.25, 0.25]],
+    *([0, 0], [0.9, 0.1, 0.3]),
+    traps=[
+        ("the first token is not kept and ends the check: what was drafted after it continues another text", [2, 0, 0]),
+        ("the first token is not kept and ends the check: what was drafted after it continues another text", [0, 0]),
+        ("the first token is not kept and ends the check: what was drafted after it continues another text", [0, 2]),
+        ("the residual of row 0 holds token 2 alone", [0]),
+        ("the residual of row 0 holds token 2 alone", [1]),
+    ],
+)
+passed("L6.9")
+### BEGIN HIDDEN TESTS
+
+
+def exactly_like_the_target(p_after, q_after, k, n, grids):
+    """Every draft, and all u on grids so fine that each cell lies on one side of every threshold: what comes out, counted.
+
+    p_after, q_after: {the tokens so far: probabilities}. grids: how many values of each u.
+    """
+    drafts = [d for d in itertools.product(range(n), repeat=k) if all(q_after[d[:i]][d[i]] for i in range(k))]
+    calls = [
+        (
+            np.array([p_after[d[:i]] for i in range(k + 1)]),
+            np.array([q_after[d[:i]] for i in range(k)]),
+            np.array(d),
+        )
+        for d in drafts
+    ]
+    chances = np.array(list(itertools.product(*[(np.arange(size) + 0.5) / size for size in grids])))
+    found = tokens_of(speculative_step, calls, [chances] * len(calls))
+    share, length = dict.fromkeys(itertools.product(range(n), repeat=k + 1), 0.0), 0.0
+    of = f"k = {k}, n = {n}, p = {calls[0][0].tolist()}, q = {calls[0][1].tolist()} for one of the drafts"
+    for index, row in enumerate(found):
+        tokens = tuple(row[row >= 0].tolist())
+        draft = drafts[index // len(chances)]
+        weight = math.prod(q_after[draft[:i]][draft[i]] for i in range(k)) / len(chances)
+        assert 1 <= len(tokens) <= k + 1, f"{of}: a check gives 1 to {k + 1} tokens, it gave {len(tokens)}"
+        assert max(tokens) < n, f"{of}: there are the tokens 0 to {n - 1}, it gave {max(tokens)}"
+        length += weight * len(tokens)
+        for rest in itertools.product(range(n), repeat=k + 1 - len(tokens)):
+            text = tokens + rest
+            share[text] += weight * math.prod(p_after[text[:i]][text[i]] for i in range(len(tokens), k + 1))
+    for text, got in share.items():
+        right = math.prod(p_after[text[:i]][text[i]] for i in range(k + 1))
+        assert abs(got - right) < 1e-9, (
+            f"{of}: over all drafts and all u, what comes out and is continued by the target should be {list(text)} "
+            f"with probability {right:.4f}, as the target's own text; it is so with {got:.4f}"
+        )
+    kept = sum(
+        math.prod(min(p_after[text[:i]][text[i]], q_after[text[:i]][text[i]]) for i in range(size))
+        for size in range(1, k + 1)
+        for text in itertools.product(range(n), repeat=size)
+    )
+    assert abs(length - 1 - kept) < 1e-9, (
+        f"{of}: over all drafts and all u a check should keep {kept:.4f} drafted tokens on average, it keeps {length - 1:.4f}"
+    )
+
+
+def eighths(*rows):
+    return [tuple(np.array(row) / sum(row)) for row in rows]
+
+
+p0, p1 = eighths((3, 1, 0, 4), (2, 2, 1, 3))
+(q0,) = eighths((1, 4, 2, 1))
+exactly_like_the_target(
+    {(): p0, **{(t,): np.roll(p1, t) for t in range(4)}}, {(): q0}, k=1, n=4, grids=(8, 40)
+)  # sum of the residual: 5/8, so fifths; of a row of p: eighths
+p0, p1, p2 = eighths((3, 2, 3), (2, 3, 3), (2, 6, 0))
+q0, q1 = eighths((1, 1, 6), (4, 2, 2))
+exactly_like_the_target(
+    {(): p0, **{(t,): np.roll(p1, t) for t in range(3)}, **{(s, t): np.roll(p2, s + 2 * t) for s in range(3) for t in range(3)}},
+    {(): q0, **{(t,): np.roll(q1, t) for t in range(3)}},
+    k=2,
+    n=3,
+    grids=(2, 2, 12),
+)  # fmt: skip
+coin = {
+    (): (0.25, 0.75), (0,): (0.5, 0.5), (1,): (1.0, 0.0), (0, 0): (0.25, 0.75), (0, 1): (0.75, 0.25), (1, 0): (0.0, 1.0),
+    (1, 1): (0.5, 0.5),
+}  # fmt: skip
+coin |= {text: (0.25 * (1 + text[0]), 0.75 - 0.25 * text[0]) for text in itertools.product(range(2), repeat=3)}
+fair = {text: (0.5, 0.5) for text in coin if len(text) < 3}
+exactly_like_the_target(coin, fair, k=3, n=2, grids=(2, 2, 2, 4))
+
+rng = np.random.default_rng(69)
+calls, chances, wanted = [], [], []
+for number in range(60):
+    k, n = 1 + number % 5, (2, 7, 40, 256)[number % 4]
+    p, q = rng.dirichlet(np.full(n, 0.5), k + 1), rng.dirichlet(np.full(n, 0.5), k)
+    q = 0.7 * p[:-1] + 0.3 * q
+    draft = np.array([rng.choice(n, p=row / row.sum()) for row in q])
+    u = rng.random(k + 1)
+    going = [i for i in range(k) if u[i] >= p[i][draft[i]] / q[i][draft[i]]]
+    end = going[0] if going else k
+    row = [max(a - b, 0.0) for a, b in zip(p[end], q[end])] if going else list(p[end])
+    drawn = next(token for token in range(n) if math.fsum(row[: token + 1]) > u[-1] * math.fsum(row))
+    calls.append((p, q, draft))
+    chances.append(u[None])
+    wanted.append([*draft[:end].tolist(), drawn])
+for (_, q, draft), u, right, row in zip(calls, chances, wanted, tokens_of(speculative_step, calls, chances)):
+    of = f"{len(q)} drafted of {q.shape[1]} tokens, draft {draft.tolist()}, u {u[0].round(3).tolist()}: the tokens"
+    expect.array(row[row >= 0], right, of)
+
+p, q, draft, u = [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25]], [[0.25, 0.25, 0.5]], [2], [0.75, 0.25]
+whole = [[1, 0, 0], [0, 1, 0]]
+for name, given in cases.forms(p, lists=True):
+    expect.array(speculative_step(given, q, draft, u), [0], f"p {name}: the tokens")
+for name, given in cases.forms(q, lists=True):
+    expect.array(speculative_step(p, given, draft, u), [0], f"q {name}: the tokens")
+for name, given in cases.forms(draft, lists=True):
+    if isinstance(given, (list, tuple)) or given.dtype.kind in "iu":
+        given = [2] if isinstance(given, list) else (2,) if isinstance(given, tuple) else given
+        expect.array(speculative_step(p, q, given, u), [0], f"draft {name}: the tokens")
+for name, given in cases.forms(u, lists=True):
+    expect.array(speculative_step(p, q, draft, given), [0], f"u {name}: the tokens")
+expect.array(
+    speculative_step(whole, [[0, 1, 0]], [1], [0, 0]), [0], f"p = {whole}, q = [[0, 1, 0]], draft = [1], u = [0, 0]:"
+)
+arrays = {"p": np.array(p), "q": np.array(q), "draft": np.array(draft), "u": np.array(u)}
+speculative_step(*arrays.values())
+for (name, now), before in zip(arrays.items(), (p, q, draft, u)):
+    expect.unchanged(now, before, name)
+
+last = math.nextafter(1, 0)
+expect.array(
+    speculative_step([[0.0, 0.5, 0.5], [0.0, 1.0, 0.0]], [[0.5, 0.25, 0.25]], [0], [0.0, 0.0]),
+    [1],
+    "p = [[0, 0.5, 0.5], [0, 1, 0]], q = [[0.5, 0.25, 0.25]], draft = [0], u = [0, 0], where p has nothing of token 0:",
+)
+expect.array(
+    speculative_step([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]], [[0.5, 0.5, 0.0]], [1], [last, 0.0]),
+    [1, 2],
+    "where p and q agree, a token is kept for any u:",
+)
+short = np.array([[0.25, 0.25, 0.5, 0.0], [0.3, 0.3, 0.4 - 1e-7, 0.0]], np.float32)
+for draft, u in (([2], [0.0, last]), ([3], [0.5, last])):
+    for kind in (np.float32, np.float64):
+        p, q = short.astype(kind) * kind(1 - 1e-6), np.array([[0.25, 0.25, 0.25, 0.25]], kind)
+        tokens = list(speculative_step(p, q, draft, u))
+        assert tokens and int(tokens[-1]) == 2, (
+            f"p = {p.tolist()}, q = {q.tolist()}, draft = {draft}, u = [{u[0]}, 1 - 1e-16]: the token drawn should be 2, the "
+            f"last with a probability above 0, the tokens are {tokens}"
+        )
+q = np.array([[0.25, 0.75, 0.0]])
+expect.array(
+    speculative_step(np.array([[0.25, 0.75 - 1e-12, 0.0], [0.0, 1.0, 0.0]]), q, [1], [last, 0.5]),
+    [1],
+    "p = [[0.25, 0.75 - 1e-12, 0], [0, 1, 0]], q = [[0.25, 0.75, 0]], draft = [1], u = [1 - 1e-16, 0.5], "
+    "where rounding leaves nothing of the residual:",
+)
+
+p, q, draft, u = np.full((3, 4), 0.25), np.full((2, 4), 0.25), [0, 3], [0.5, 0.5, 0.5]
+for shape in [(2, 4), (4, 4), (3, 3), (3, 5), (3, 1), (4,), (1, 3, 4)]:
+    of = f"p of shape {shape}, q of shape (2, 4)"
+    expect.refuses(speculative_step, np.full(shape, 0.25), q, draft, u, naming="p or q", of=of)
+for wrong in ([0], [0, 3, 1], []):
+    of = f"draft = {wrong}, q of two rows"
+    expect.refuses(speculative_step, p, q, wrong, u, naming="draft or q", of=of)
+for wrong in ([0, 4], [-1, 3], [0, 100]):
+    expect.refuses(speculative_step, p, q, wrong, u, naming="draft", of=f"draft = {wrong} of four tokens")
+for wrong in ([0.5, 0.5], [0.5] * 4, [0.5]):
+    of = f"{len(wrong)} numbers in u, three rows in p"
+    expect.refuses(speculative_step, p, q, draft, wrong, naming="u or p", of=of)
+for place in range(3):
+    for wrong in (-1e-6, 1.0, 1.5, -math.inf, math.inf):
+        u = [0.5, 0.5, 0.5]
+        u[place] = wrong
+        expect.refuses(speculative_step, p, q, draft, u, naming="u", of=f"u = {u}")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Any cheaper model of the same tokens can draft. Here it is TinyGPT itself with its weight matrices in few bits: rounded to
+# nearest in groups of 32, each with its own lowest value and step (Chapter 2). The texts come from held-out files, 64 places of
+# 32 bytes. From each, a draft of up to eight bytes goes ahead, and TinyGPT looks at all of them in one pass.
+
+# %%
+DRAFT_BITS, PLACES, AHEAD = ((2, 4), 3, 2) if GRADING else ((2, 3, 4, 6, 8), 64, 8)
+
+
+def rounded(bits, group=32):
+    """TinyGPT with the weight matrices of its blocks rounded to the nearest of 2^bits levels in each group."""
+    model = tinygpt.tiny_gpt()
+    for layer in tinygpt.linears(model).values():
+        groups = layer.weight.data.view(-1, group)
+        lowest, highest = groups.min(1, keepdim=True).values, groups.max(1, keepdim=True).values
+        step = (highest - lowest) / (2**bits - 1)
+        groups.copy_(lowest + step * ((groups - lowest) / step).round())
+    return model
+
+
+@torch.no_grad()
+def look_ahead(draft_model, texts, count, seed=0):
+    """What speculative_step takes, for each of `texts`: p (places, count + 1, 256), q (places, count, 256), the drafts."""
+    generator, tokens, q = torch.Generator().manual_seed(seed), texts, []
+    for _ in range(count):
+        q.append(torch.softmax(draft_model(tokens)[:, -1].double(), 1))
+        tokens = torch.cat([tokens, torch.multinomial(q[-1], 1, generator=generator)], 1)
+    p = torch.softmax(gpt(tokens)[:, -count - 1 :].double(), 2)
+    return p.numpy(), torch.stack(q, 1).numpy(), tokens[:, -count:].numpy()
+
+
+texts = tinygpt.windows(tinygpt.held_out(), PLACES, seed=0)[:, :32]
+ahead = {bits: look_ahead(rounded(bits), texts, AHEAD) for bits in DRAFT_BITS}
+
+# %% [markdown]
+# First the promise: what comes out is the target's. The cell takes the draft in 2 bits and the place where it is furthest from
+# TinyGPT. It drafts one byte 4,000 times, checks it with your function, and counts the first byte that comes out.
+
+# %%
+p, q, _ = ahead[2]
+place = np.minimum(p[:, 0], q[:, 0]).sum(1).argmin()
+wanted, drafted = p[place, 0], q[place, 0]
+rng = np.random.default_rng(6)
+draws = 40 if GRADING else 4000
+came_out = np.zeros(256)
+for byte, u in zip(rng.choice(256, draws, p=drafted / drafted.sum()), rng.random((draws, 2))):
+    came_out[int(speculative_step(p[place, :2], q[place, :1], [byte], u)[0])] += 1 / draws
+print(f"after {bytes(texts[place].tolist()).decode(errors='replace')!r}")
+print(f"{'byte':>6}  {'draft':>6}  {'target':>6}  {'came out':>8}")
+for byte in np.argsort(-np.maximum(wanted, drafted))[:6]:
+    print(f"{chr(byte)!r:>6}  {drafted[byte]:6.1%}  {wanted[byte]:6.1%}  {came_out[byte]:8.1%}")
+print(f"furthest from the target, over all bytes: the draft by {abs(drafted - wanted).max():.1%}, "
+      f"what came out by {abs(came_out - wanted).max():.1%}")  # fmt: skip
+
+# %% [markdown]
+# Then the price. For each draft and each $k$ from 1 to 8, the cell counts the tokens of a check. *kept* is the mean of
+# $\sum \min(p, q)$ over the drafted bytes: how likely one is to be kept, if its turn comes. Call it $a$. If it were the
+# same at every place and each place had its own luck, a check of $k$ drafted tokens would yield
+#
+# $$1 + a + a^2 + \ldots + a^k = \frac{1 - a^{k+1}}{1 - a}$$
+#
+# tokens on average (Leviathan et al. 2023): one for certain, a second if the first drafted token was kept, and so on.
+
+# %%
+chances = np.random.default_rng(9).random((PLACES, 1 if GRADING else 4, AHEAD + 1))
+
+
+def tokens_in_checks(p, q, drafts):
+    """Tokens of a check at each place, for 1 to AHEAD drafted ones: (places, AHEAD), means over the place's chances."""
+
+    def at(place, k):
+        given = p[place, : k + 1], q[place, :k], drafts[place, :k]
+        return np.mean([len(speculative_step(*given, u[: k + 1])) for u in chances[place]])
+
+    return np.array([[at(place, k) for k in range(1, AHEAD + 1)] for place in range(PLACES)])
+
+
+yields = {bits: tokens_in_checks(*written) for bits, written in ahead.items()}
+agreement = {bits: np.minimum(p[:, :-1], q).sum(2) for bits, (p, q, _) in ahead.items()}
+counts = [k for k in (1, 2, 4, 8) if k <= AHEAD]
+print(f"{'bits':>4}  {'kept':>5}  tokens a check, and (as expected) from kept, for k = {', '.join(map(str, counts))}")
+for bits, tokens in yields.items():
+    row = []
+    for k in counts:
+        a = agreement[bits][:, :k].mean()
+        row.append(f"{tokens[:, k - 1].mean():.2f} ({(1 - a ** (k + 1)) / (1 - a):.2f})")
+    print(f"{bits:>4}  {agreement[bits].mean():5.1%}  {'  '.join(row)}")
+k = counts[-2]
+further[f"a draft in 4 bits, {k} bytes ahead"] = (
+    f"{yields[4][:, k - 1].mean():.2f} tokens a check, {agreement[4].mean():.1%} kept"
+)
+
+# %% [markdown]
+# Every bit of the draft buys tokens, the first ones many and the last ones few. Where many drafted tokens are refused, a check
+# mostly yields a little more than expected: places are not alike. In an easy stretch of text all of the draft stays, and a
+# mean over easy and hard places knows nothing of that.
+#
+# ### See it: tokens for each check
+#
+# Left, the tokens of a check over the draft's bits; the bars are two standard errors over the places. Right, what that buys
+# where time follows the bytes of weights that are read (Chapter 0): tokens over $1 + k c$, where a pass of the draft costs $c$
+# of the target's FP16 pass. The draft's groups of 32 have a scale and a lowest value in FP16 each, so $c$ is
+# $(\text{bits} + 1) / 16$. It is a calculation from your counts, not a measured time.
+#
+# - Raise the number of drafted tokens. Which drafts follow the line of what is possible, and which level off?
+# - Where is the best $k$ for 2 bits, and where for 4?
+# - The draft in 8 bits is kept almost always. Why does it not win on the right?
+
+# %%
+draw.tokens_per_check(yields, agreement, cost={bits: (bits + 1) / 16 for bits in yields})
+
+# %% [markdown]
+# The gain needs arithmetic that stands idle. With many requests in a batch it does not (Chapter 0 has the batch from which on),
+# and then each drafted token that is not kept is work for nothing. On this machine TinyGPT's draft runs in FP32 like TinyGPT
+# itself, so there is no time to gain here, and the cell counts tokens.
+#
+# A draft is a student whose teacher corrects it. Distilling it from the target raises the share that is kept (Zhou et al. 2023).
+# Others add heads to the target that guess several tokens ahead (Cai et al. 2024), or draft from its own features (Li et al.
+# 2024). The check stays the same.
+
+# %% [markdown]
+# ### See it: a block less, healed
+#
+# Take one whole block out of TinyGPT: a quarter of its block matrices and of their time, and what is left needs no special
+# kernel. In large language models that works well. Gromov et al. (2024) remove up to half of the layers of some before
+# their answers to questions get much worse, after a little fine-tuning that they call *healing*; Men et al. (2024) find many layers that
+# change their input little. TinyGPT has four blocks, and none to spare:
+
+# %%
+STEPS_TO_HEAL, BATCH, LENGTH, JUDGED = (2, 2, 16, 2) if GRADING else (30, 8, 48, 24)
+
+
+def without(block):
+    model = tinygpt.tiny_gpt()
+    del model.blocks[block]
+    return model
+
+
+whole = tinygpt.bits_per_byte(gpt, windows=JUDGED)
+lost = [tinygpt.bits_per_byte(without(block), windows=JUDGED) - whole for block in range(len(gpt.blocks))]
+cheapest = int(np.argmin(lost))
+for block, bits in enumerate(lost):
+    print(f"without block {block}: {bits:+.2f} bits per byte{', the least' if block == cheapest else ''}")
+
+# %% [markdown]
+# Now heal the cheapest case, in 30 steps on 8 windows of 48 bytes each. Three losses, the same windows:
+#
+# - *hard labels*: your `distillation_loss` with $\alpha = 0$; the label is the byte that follows in the text.
+# - *forward KL*: your loss with $\alpha = 1$ and $T = 1$. The teacher is the whole TinyGPT, and $\mathrm{KL}(p \,\|\, q)$ makes
+#   the student pay where the teacher gives probability and the student does not. It has to cover everything.
+# - *reverse KL*: $\mathrm{KL}(q \,\|\, p)$, given in the cell, since no gradient passes through your function's second argument.
+#   Here the student pays where it gives probability itself and the teacher does not. It may leave out what it cannot match.
+#
+# Each student is judged twice on held-out text, in bits per byte over the whole TinyGPT. *text*: its surprise at the text's
+# next byte. *own bets*: the teacher's surprise at the byte that the student would write, on average over the
+# student's own probabilities. Which loss will win which?
+
+
+# %%
+def reverse_divergence(student_logits, teacher_logits):
+    log_q, log_p = torch.log_softmax(student_logits, 1), torch.log_softmax(teacher_logits, 1)
+    return functional.kl_div(log_p, log_q, reduction="batchmean", log_target=True)
+
+
+def healed(loss, lessons, progress):
+    """TinyGPT without its cheapest block after a step of Adam on loss(student's logits, teacher's, labels) for each lesson."""
+    model = without(cheapest)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=len(lessons))
+    for inputs, logits, labels in lessons:
+        optimizer.zero_grad()
+        loss(model(inputs).flatten(0, 1), logits, labels).backward()
+        optimizer.step()
+        schedule.step()
+        progress.update()
+    return model
+
+
+@torch.no_grad()
+def own_bets(model):
+    """The teacher's mean surprise, in bits, at what `model` would write next in held-out text."""
+    inputs = tinygpt.windows(tinygpt.held_out(), JUDGED, seed=6)[:, :-1]
+    q, log_p = torch.softmax(model(inputs), 2), torch.log_softmax(gpt(inputs), 2)
+    return -(q * log_p).sum(2).mean().item() / np.log(2)
+
+
+lessons = []
+for seed in range(STEPS_TO_HEAL):
+    window = tinygpt.windows(tinygpt.training_text(), BATCH, seed)[:, : LENGTH + 1]
+    with torch.no_grad():
+        lessons.append((window[:, :-1], gpt(window[:, :-1]).flatten(0, 1), window[:, 1:].flatten()))
+losses = {
+    "hard labels": lambda z, v, labels: distillation_loss(z, v, labels, 0.0, 1.0),
+    "forward KL": lambda z, v, labels: distillation_loss(z, v, labels, 1.0, 1.0),
+    "reverse KL": lambda z, v, labels: reverse_divergence(z, v),
+}
+with tqdm(total=len(losses) * len(lessons), unit="step", leave=False, disable=GRADING) as progress:
+    students = {"not healed": without(cheapest)} | {
+        name: healed(loss, lessons, progress) for name, loss in losses.items()
+    }
+print(f"{'':12}  {'text':>6}  {'own bets':>8}")
+for name, model in students.items():
+    text, bets = tinygpt.bits_per_byte(model, windows=JUDGED) - whole, own_bets(model) - own_bets(gpt)
+    print(f"{name:12}  {text:+6.3f}  {bets:+8.3f}")
+    further[f"a block less, {name}"] = f"{text:+.3f} bits per byte on text, {bets:+.3f} on its own bets"
+
+# %% [markdown]
+# All three give back a part of what the block was worth. The teacher's probabilities heal more than the bare next byte, on either
+# count, with the loss of this chapter. Reverse KL is the worst of the three at reading text and by far the best at
+# what it would write: it bets on what the teacher also believes in. For a student that writes, this is the measure that
+# counts, and the reason why Gu et al. (2024) distil language models with it. Longer healing narrows the gaps to the teacher and
+# leaves this order; set `STEPS_TO_HEAL` to 100 and see.
+#
+# All three learn from texts that somebody else wrote. A student that writes alone soon stands where none of them leads.
+# *On-policy* distillation has the student write and the teacher give its probabilities for that very text (Agarwal et al.
+# 2024); MiniLLM does the same with reverse KL.
+
+# %% [markdown]
 # ## What you measured
 #
 # Your numbers, from your functions, on your machine:
@@ -1113,6 +1684,8 @@ for name, points in {
     print(f"{name}: {points.mean():+.1f} points ({points.min():+.1f} to {points.max():+.1f})")
 print(f"without any label, 60 pictures: {low:.1%} at T = 1, {high:.1%} at T = {grid_temperatures[-1]:g}")
 print(f"the gradient with T squared, from T = 1 to 4: times {growth:.2f}")
+for name, said in further.items():
+    print(f"{name}: {said}")
 
 # %% [markdown]
 # - A label names one class. A teacher's probabilities say how much each of the others is like it.
@@ -1121,6 +1694,9 @@ print(f"the gradient with T squared, from T = 1 to 4: times {growth:.2f}")
 #   near 1 the factor over-corrects.
 # - Few pictures: soft answers help. Many pictures that nobody labelled: any answer of the teacher's helps, and a hard one
 #   does as well.
+# - A draft that the large model checks changes the time of a text and not its distribution. What counts is the share that is
+#   kept.
+# - Forward KL teaches a student to read, reverse KL to write what its teacher believes in.
 #
 # A few seeds and one small student are a demonstration, not a proof. Stanton et al. (2021) find that students often do not
 # match their teachers even where they could, and ask what else makes distillation work. Chapter 7 makes matrices small in
@@ -1137,4 +1713,13 @@ print(f"the gradient with T squared, from T = 1 to 4: times {growth:.2f}")
 #   Distillation, 2021, arXiv:2105.08919: what the loss teaches as the temperature grows.
 # - S. Stanton, P. Izmailov, P. Kirichenko, A. A. Alemi, A. G. Wilson, Does Knowledge Distillation Really Work?, 2021,
 #   arXiv:2106.05945: how closely students follow their teachers.
+# - Y. Leviathan, M. Kalman, Y. Matias, Fast Inference from Transformers via Speculative Decoding, 2023, arXiv:2211.17192, and
+#   C. Chen, S. Borgeaud, G. Irving, J.-B. Lespiau, L. Sifre, J. Jumper, Accelerating Large Language Model Decoding with
+#   Speculative Sampling, 2023, arXiv:2302.01318: the check, why it is exact, and the expected number of tokens.
+# - Y. Zhou et al., DistillSpec: Improving Speculative Decoding via Knowledge Distillation, 2023, arXiv:2310.08461; T. Cai et al.,
+#   Medusa, 2024, arXiv:2401.10774; Y. Li, F. Wei, C. Zhang, H. Zhang, EAGLE, 2024, arXiv:2401.15077: other drafts.
+# - A. Gromov, K. Tirumala, H. Shapourian, P. Glorioso, D. A. Roberts, The Unreasonable Ineffectiveness of the Deeper Layers, 2024,
+#   arXiv:2403.17887, and X. Men et al., ShortGPT, 2024, arXiv:2403.03853: layers taken out of large language models.
+# - Y. Gu, L. Dong, F. Wei, M. Huang, MiniLLM: Knowledge Distillation of Large Language Models, 2024, arXiv:2306.08543: reverse KL.
+# - R. Agarwal et al., On-Policy Distillation of Language Models: Learning from Self-Generated Mistakes, 2024, arXiv:2306.13649.
 # - E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998: the digits.

@@ -23,6 +23,9 @@
 #
 # How to work: read, answer in the cell marked *your code here*, run the cell below it. It answers at once.
 # What holds for every exercise, such as types and bad input, stands once in Chapter 0.
+#
+# Time: 1 to 2 hours for the core, 2 to 4 more for the labs. You need Chapter 0 and
+# powers of two, in the labs a training loop in PyTorch, and for Lab L8.9 Chapter 1.
 
 # %% nbgrader={"schema_version": 3, "grade_id": "setup", "grade": false, "locked": true, "solution": false, "task": false} tags=["setup"]
 from course import ready
@@ -41,6 +44,7 @@ from tqdm.auto import tqdm
 from course import GRADING, benchmark, hardware, models, tinygpt
 from course.data import digits
 from course.devices import DEVICES
+from course.figures import Predict
 from course.figures import mixed_precision as draw
 
 all_threads = torch.get_num_threads()
@@ -156,16 +160,21 @@ print(f"\nUnder autocast {in_fp32:.1f} MB of it are in FP32, and {copies:.1f} MB
 # is its operations over the chip's peak. Peaks are *dense*, in TFLOPS (TOPS for INT8):
 
 # %%
-kinds = ["fp32", "tf32", "bf16", "fp16", "fp8", "int8"]
+kinds = ["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4"]
 print(f"{'':12}" + "".join(f"  {kind:>6}" for kind in kinds))
 for name, device in DEVICES.items():
     print(f"{name:12}" + "".join(f"  {device.peak_tflops.get(kind, '-'):>6}" for kind in kinds))
 h100_bf16, a100_fp16 = DEVICES["H100"].peak_tflops["bf16"], DEVICES["A100 80 GB"].peak_tflops["fp16"]
 print(f"\nH100 (SXM) in BF16 over A100 in FP16: {h100_bf16 / a100_fp16:.1f}")
+for name, device in DEVICES.items():
+    if "fp4" in device.peak_tflops:
+        fp4, fp8 = (device.peak_tflops[kind] for kind in ("fp4", "fp8"))
+        print(f"{name}: FP4 over FP8 {fp4 / fp8:.1f}; the same FP4 peak counted with sparsity: {2 * fp4}")
 
 # %% [markdown]
 # The A100's 312 TFLOPS are dense FP16 or BF16 on tensor cores; 156 is TF32, and plain FP32 is 19.5. An H100 (SXM, dense)
-# has 989 in BF16, which is about 3.2 times as much, 495 in TF32, and 1979 in FP8 and INT8.
+# has 989 in BF16, which is about 3.2 times as much, 495 in TF32, and 1979 in FP8 and INT8. Blackwell (B200, RTX 5090)
+# adds floats of 4 bits. The "3352 AI TOPS" that NVIDIA names for an RTX 5090 are FP4 with sparsity.
 
 # %% [markdown]
 # ### Exercise 8.2 · Derive · 1 point
@@ -802,7 +811,7 @@ for value in (0, -1):
 print(f"{'':9}  {'max':>10}  {'min normal':>10}  {'min subnormal':>13}  {'eps':>10}")
 for name, (exp_bits, man_bits) in {"FP32": (8, 23), **draw.FORMATS}.items():
     largest, normal, subnormal, eps = format_limits(exp_bits, man_bits)
-    print(f"{name:9}  {largest:>10.4g}  {normal:>10.3g}  {subnormal:>13.3g}  {eps:>10.3g}")
+    print(f"{name:9}  {largest:>10.5g}  {normal:>10.3g}  {subnormal:>13.3g}  {eps:>10.3g}")
 
 # %% [markdown]
 # ### See it: underflow on real gradients
@@ -835,7 +844,25 @@ for name, values in gradients.items():
     values = values[values != 0]
     lost = (values.half() == 0).float().mean().item()
     print(f"{name}: {len(values):,} gradients that are not zero; {lost:.1%} of them become zero in FP16")
-draw.loss_scale(format_limits, {name: values.numpy() for name, values in gradients.items()})
+sizes = torch.cat(travelling).abs()
+sizes = sizes[sizes != 0]
+
+
+def scale_that_saves(share):
+    """log2 of the smallest loss scale at which at most `share` of the travelling gradients is zero in FP16."""
+    smallest = format_limits(5, 10)[2]
+    return next(k for k in range(-8, 33) if (sizes * 2.0**k <= smallest / 2).float().mean() <= share)
+
+
+Predict(
+    draw.loss_scale(format_limits, {name: values.numpy() for name, values in gradients.items()}),
+    "FP16 is to lose at most 1 in 20 of the travelling gradients. Which power of two is the loss scale then, at least?",
+    slider=(0, 30, 1),
+    happened=lambda: (
+        f"the power {scale_that_saves(0.05)}, a loss scale of {2 ** scale_that_saves(0.05):,}; "
+        f"the largest of them fits up to the power {np.floor(np.log2(format_limits(5, 10)[0] / sizes.max().item())):g}"
+    ),
+)
 
 # %% [markdown]
 # How much does the loss of small gradients matter? The next cell computes TinyGPT's weight gradients for the same two
@@ -1142,13 +1169,28 @@ for named, values in wrong.items():
 # %% [markdown]
 # ### See it: training with your scaler
 #
-# The digits network again, in four ways, each from three starts, with the same batches for all four. The weights are FP32
-# master weights, and autocast computes in FP16. Three ways have a fixed scale or none, and take every step. The last has
+# The digits network again, in five ways, each from three starts, with the same batches for all. The weights are FP32
+# master weights, and autocast computes in FP16. Three ways have a fixed scale or none, and take every step. Then comes
 # your `LossScaler`. It starts with a scale that is far too large, and grows after every 25 good steps, so that overflows
-# happen on the way too. The figure shows the first start.
+# happen on the way too. The last way has PyTorch's own scaler, `torch.amp.GradScaler`, with the same settings. The figure
+# shows the first start.
 
 
 # %%
+class TorchScaler:
+    """PyTorch's scaler with the three methods of yours."""
+
+    def __init__(self, **settings):
+        self.scaler = torch.amp.GradScaler(hardware.DEVICE, **settings)
+        self.get_scale, self.scale = self.scaler.get_scale, self.scaler.scale
+
+    def step(self, optimizer):
+        before = self.get_scale()
+        self.scaler.step(optimizer)  # divides by the scale; takes the step where all gradients are finite
+        self.scaler.update()  # adjusts the scale
+        return self.get_scale() >= before
+
+
 def train(half, make_scaler=None, fixed_scale=1.0, seed=0, steps=3 if GRADING else 220):
     """Train the digits network: (the model, the loss of each step, the scale of each step, the skipped steps)."""
     torch.manual_seed(seed)
@@ -1187,6 +1229,13 @@ ways = {
         "make_scaler": lambda: LossScaler(init_scale=2.0**32, growth_interval=25),
     },
 }
+if hasattr(torch.amp, "GradScaler"):
+    ways["FP16, torch GradScaler"] = {
+        "half": True,
+        "make_scaler": lambda: TorchScaler(init_scale=2.0**32, growth_interval=25),
+    }
+else:
+    print(f"torch {torch.__version__} has no torch.amp.GradScaler for this device: it came with 2.3")
 seeds = [0] if GRADING else [0, 1, 2]
 trained = {}
 with tqdm(total=len(ways) * len(seeds), desc="training", leave=False, disable=GRADING) as progress:
@@ -1201,7 +1250,8 @@ for name, right in accuracies.items():
     print(f"{name:28}  last loss {trained[name][0][1][-1]:7.4f}, held-out digits right: {each}")
 _, _, scales, skipped = trained["FP16, your LossScaler"][0]
 print(f"your scaler skipped {len(skipped)} of {len(scales)} steps: {skipped}")
-draw.training({name: runs[0][1] for name, runs in trained.items()}, scales, skipped)
+theirs = trained.get("FP16, torch GradScaler")
+draw.training({name: runs[0][1] for name, runs in trained.items()}, scales, skipped, theirs[0][2] if theirs else None)
 
 # %% [markdown]
 # The unchecked run is lost after one bad step: infinite gradients go into Adam's averages and into the weights, and
@@ -1210,6 +1260,36 @@ draw.training({name: runs[0][1] for name, runs in trained.items()}, scales, skip
 #
 # On this small network FP16 without a scale does as well, up to what the three starts differ by: what underflows is too
 # small beside the rest to matter. You saw above what happens to TinyGPT's gradients at small scales.
+#
+# How close are the two scalers? The next cell compares them step by step. Then it starts both from a scale of 1000, which
+# is no power of two.
+
+
+# %%
+def apart(yours, theirs):
+    """Whether two runs had the same scales and skipped the same steps, and how far apart their weights are at most."""
+    first, second = (nn.utils.parameters_to_vector(run[0].parameters()) for run in (yours, theirs))
+    return yours[2:] == theirs[2:], (first - second).abs().max().item()
+
+
+if theirs:
+    both = zip(trained["FP16, your LossScaler"], theirs)
+    pairs = {f"2^32, start {seed}": apart(*runs) for seed, runs in zip(seeds, both)}
+    makers = (lambda: LossScaler(init_scale=1000.0), lambda: TorchScaler(init_scale=1000.0))
+    pairs["1000, 50 steps"] = apart(*(train(True, make, steps=3 if GRADING else 50) for make in makers))
+    for name, (same, distance) in pairs.items():
+        agree = "the same scales and skipped steps" if same else "other scales or skipped steps"
+        print(f"from {name:13}  {agree}, weights apart by at most {distance:.1e}")
+
+# %% [markdown]
+# Both follow the same rule, so they skip the same steps and have the same scale in each. Dividing by a power of two rounds
+# nothing, so there the weights agree to the last bit. PyTorch does not divide: it multiplies by 1 over the scale, and 1/1000
+# is rounded. If you divide, last bits differ, and training enlarges the difference. Two more differences are made for larger programs:
+#
+# - PyTorch's `step` decides, and `update` adjusts the scale once for all optimizers of a training step. Yours adjusts it
+#   for each of them.
+# - `unscale_` gives the true gradients before the step, so that they can be clipped: a limit on scaled ones would change
+#   with the scale.
 #
 # Does a skipped step really leave no trace? The next cell looks.
 
@@ -1498,6 +1578,8 @@ for place, (named, values) in enumerate(wrong.items()):
 #
 # Each row of the table is one product:
 #
+# - `fp4` is NVFP4: floats of 4 bits, with an FP8 scale for every 16 of them. `torch.nn.functional.scaled_mm` multiplies
+#   them on GPUs from compute capability 10.0 on. Anywhere else it is a row that says so.
 # - `int8` multiplies codes that are there already, with one scale for each matrix.
 # - `int8, packed` is PyTorch's INT8 linear layer for CPUs. Its weights are quantized and laid out beforehand as its
 #   kernel reads them; the activations are quantized while it runs.
@@ -1559,6 +1641,13 @@ for name, error in sorted(errors_of.items(), key=lambda item: item[1]):
     print(f"{name:12}  relative error {error:.1e}")
 
 # %% [markdown]
+# *Read, not built.* In practice a library picks the product for you. TorchAO (Or et al., 2025) swaps the weights of a PyTorch
+# model for tensors of a type of its own, in INT4, INT8, FP8 or a 4-bit float, and the type brings its products:
+# `quantize_(model, Int4WeightOnlyConfig())`. ONNX is a file format that many runtimes read. A quantized network stands in it
+# as codes and the operators `QuantizeLinear` and `DequantizeLinear`, which are Chapter 1's formulas with a scale for each
+# tensor, channel or block. The file does not say how to multiply. Whether a runtime multiplies the codes or unpacks them
+# first is up to it, so measure with the one that you ship.
+#
 # ## 8. What does not shrink
 #
 # 16 bits shrink the activations, at best to half. Do they halve everything that training holds in memory? Count the bytes
@@ -1673,18 +1762,18 @@ draw.memory(training_parts)
 # %%
 largest_shape = max((row.shape for row in rows if not row.refused), key=np.prod)
 reached = {row.name: tflops(*row.shape, row.seconds) for row in rows if row.shape == largest_shape and not row.refused}
-print(f"{'':12}  {'largest':>9}  {'smallest':>9}  {'eps':>9}  {'error':>8}  {'TFLOPS':>8}")
+print(f"{'':12}  {'largest':>10}  {'smallest':>9}  {'eps':>9}  {'error':>8}  {'TFLOPS':>8}")
 held = {"fp32": (8, 23), "fp16": (5, 10), "bf16": (8, 7), "fp8": (4, 3)}
-for name in [*held, "int8", benchmark.PACKED, benchmark.YOURS]:
-    largest, _, smallest, eps = format_limits(*held[name]) if name in held else (127, 1, 1, None)
+for name in [*held, "fp4", "int8", benchmark.PACKED, benchmark.YOURS]:
+    without_nan = (6, 1, 0.5, 0.5) if name == "fp4" else (127, 1, 1, None)
+    largest, _, smallest, eps = format_limits(*held[name]) if name in held else without_nan
     measured = f"{errors_of[name]:>8.1e}  {reached[name]:>8.3f}" if name in reached else "refused here"
     gap = "-" if eps is None else f"{eps:.2g}"
-    print(f"{name:12}  {largest:>9.3g}  {smallest:>9.2g}  {gap:>9}  {measured}")
-with_scaler, in_fp32_right, unchecked = (
-    np.mean(accuracies[name]) for name in ("FP16, your LossScaler", "FP32", "FP16, scale 2^32, unchecked")
-)
-print(f"\nTraining in FP16, mean of {len(seeds)}: {with_scaler:.1%} right with your LossScaler, "
-      f"{in_fp32_right:.1%} in FP32, {unchecked:.1%} unchecked")  # fmt: skip
+    print(f"{name:12}  {largest:>10.5g}  {smallest:>9.2g}  {gap:>9}  {measured}")
+right = {name: f"{np.mean(shares):.1%}" for name, shares in accuracies.items()}
+print(f"\nTraining in FP16, mean of {len(seeds)}: {right['FP16, your LossScaler']} right with your LossScaler, "
+      f"{right.get('FP16, torch GradScaler', '-')} with PyTorch's, {right['FP32']} in FP32, "
+      f"{right['FP16, scale 2^32, unchecked']} unchecked")  # fmt: skip
 saved = 1 - activations["FP16 autocast"] / activations["FP32"]
 print(f"Activations of TinyGPT under autocast: {saved:.0%} fewer bytes")
 
@@ -1715,4 +1804,8 @@ print(f"Activations of TinyGPT under autocast: {saved:.0%} fewer bytes")
 #   Architectures, Communications of the ACM 52(4), 2009.
 # - IEEE Standard for Floating-Point Arithmetic, IEEE 754-2019: exponent, mantissa, subnormal numbers, infinities and
 #   NaN.
+# - B. Darvish Rouhani et al., Microscaling Data Formats for Deep Learning, 2023, arXiv:2310.10537: blocks of 4- to 8-bit
+#   floats that share a scale. NVFP4 is NVIDIA's own, with smaller blocks and a finer scale.
+# - A. Or et al., TorchAO: PyTorch-Native Training-to-Serving Model Optimization, 2025, arXiv:2507.16099.
+# - ONNX, Operator Schemas: QuantizeLinear and DequantizeLinear, onnx.ai.
 # - NVIDIA's data sheets and architecture whitepapers: named with each device in `course.devices`.

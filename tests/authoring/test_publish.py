@@ -1,8 +1,16 @@
 """What is published for a class holds all that learners need and no solution, and nothing of anybody's is lost."""
 
+import os
+import re
 import shutil
 
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10; pytest brings tomli there
+    import tomli as tomllib
+
 import pytest
+import yaml
 from conftest import CHAPTERS
 
 from autograder import ROOT, CourseError
@@ -21,6 +29,41 @@ def test_every_chapter_and_the_whole_library_are_there_as_they_are(published):
             assert (published / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
 
 
+def test_the_site_comes_along_with_what_serves_it(tmp_path, monkeypatch):
+    root = tmp_path / "root"
+    root.mkdir()
+    for path in ROOT.iterdir():
+        if path.name != "site":
+            (root / path.name).symlink_to(path)
+    monkeypatch.setattr(publish, "ROOT", root)
+    (root / "site").mkdir()
+    (root / "site" / "index.html").write_text("pages")
+    folder = publish.write(str(tmp_path / "public"))
+    assert (folder / "site" / "index.html").read_text() == "pages"
+    workflow = yaml.safe_load((folder / ".github" / "workflows" / "pages.yml").read_text("utf-8"))
+    assert workflow["permissions"] == {"contents": "read", "pages": "write", "id-token": "write"}
+    assert "secrets" not in str(workflow)
+    shutil.rmtree(root / "site")
+    publish.write(str(folder))
+    assert not (folder / "site").exists()
+
+
+def test_binder_installs_what_learners_need(published):
+    """conda's names; postBuild then adds the library without what it asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = {re.match(r"[\w-]+", line)[0].lower() for line in project["dependencies"]}
+    lines = yaml.safe_load((published / ".binder" / "environment.yml").read_text("utf-8"))["dependencies"]
+    named = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+    given = {named.get(name, name) for name in (re.match(r"[\w-]+", line)[0] for line in lines)}
+    assert wanted <= given
+    assert os.access(published / ".binder" / "postBuild", os.X_OK)
+
+
+def test_assistants_are_asked_to_teach(published):
+    text = (published / "AGENTS.md").read_text("utf-8")
+    assert "teach here, do not solve" in text
+
+
 def test_badges_that_lead_nowhere_are_told_of(published, capsys):
     publish.write(str(published))
     assert (
@@ -32,7 +75,10 @@ def test_badges_that_lead_nowhere_are_told_of(published, capsys):
 def test_nothing_else_is_there(published):
     """tests/authoring/test_build.py proves that releases and library hold no solution; these are the same bytes."""
     names = {path.name for path in published.iterdir() if path.name != "docs"}
-    assert names == {"course", "release", "pyproject.toml", "LICENSE", "LICENSE-TEXT", "README.md"}
+    about = {"README.md", "AGENTS.md", "CITATION.cff", "CHANGELOG.md", "LICENSE", "LICENSE-TEXT"}
+    pages = {"site", ".github"} if (ROOT / "site").exists() else set()  # somebody has made it here
+    assert names == {"course", "release", "pyproject.toml", ".binder", *about, *pages}
+    assert {path.name for path in (published / ".binder").iterdir()} == {"environment.yml", "postBuild"}
     assert {path.suffix for path in published.glob("release/**/*") if path.is_file()} == {".ipynb"}
     assert {path.suffix for path in published.glob("docs/**/*") if path.is_file()} <= {".png"}
 
@@ -48,10 +94,14 @@ def test_its_readme_speaks_to_learners_and_its_pictures_are_there(published):
 def test_writing_again_takes_out_what_is_no_more_and_leaves_the_classs_own_files(published):
     stale = published / "release" / "ch99_old"
     stale.mkdir()
+    workflow = published / ".github" / "workflows" / "pages.yml"  # of a site that this repository has no more
+    workflow.parent.mkdir(parents=True, exist_ok=True)
+    workflow.write_text("on: push")
     (published / "SCHEDULE.md").write_text("Week 1")
     (published / ".git").mkdir(exist_ok=True)
     publish.write(str(published))
     assert not stale.exists()
+    assert workflow.exists() == (published / "site").exists() == (ROOT / "site").exists()
     assert (published / "SCHEDULE.md").read_text() == "Week 1"
     assert (published / ".git").is_dir()
 

@@ -12,7 +12,7 @@ from conftest import frames, run_cell
 from nbclient import NotebookClient
 
 from autograder.authoring import chapters
-from course import check, hardware
+from course import check, hardware, timing
 from course.figures import arithmetic
 from course.hardware import DEVICES, Device, Refused
 
@@ -115,18 +115,39 @@ def test_measured_and_predicted_times_stand_in_pairs():
     assert [label.get_text() for label in figure.axes[0].texts] == ["2.0x", "2.0x"]
 
 
+def test_times_over_the_batch_are_lines_and_a_crossing_is_marked():
+    figure = arithmetic.over_the_batch(
+        [1, 4, 64],
+        {"bf16": [2.0, 2.0, 5.0], "int8": [1.0, 1.0, 4.0], "int4": [0.5, 1.0, 9.0]},
+        {"int8": None, "int4": 64},
+    )
+    (axes,) = figure.axes
+    assert [line.get_label() for line in axes.lines] == ["bf16", "int8", "int4", "int4 is slower from batch 64"]
+    assert axes.lines[-1].get_xdata()[0] == 64
+
+
 @pytest.mark.parametrize("device", DEVICES.values(), ids=DEVICES)
 def test_a_machine_of_the_table_has_its_figures_and_their_source(device):
     assert device.name in DEVICES
-    assert 10 <= device.memory_gb <= 80
-    assert 300 <= device.bandwidth_gb_s <= 3350
+    assert 10 <= device.memory_gb <= 180
+    assert 300 <= device.bandwidth_gb_s <= 7700
     assert set(device.peak_tflops) <= set(hardware.BITS)
     assert device.half_tflops == device.peak_tflops["fp16"] > device.peak_tflops["fp32"]
     assert re.match(r"NVIDIA .*(datasheet|whitepaper) \(20\d\d\)", device.source)
 
 
 def test_the_machines_that_the_chapter_promises_are_there():
-    assert {"A100 80 GB", "H100", "T4", "L4", "RTX 4090"} <= set(DEVICES)
+    assert {"A100 80 GB", "H100", "T4", "L4", "RTX 4090", "B200", "RTX 5090"} <= set(DEVICES)
+
+
+def test_peaks_are_dense_each_halving_of_the_bits_doubles_or_quadruples_them():
+    for device in DEVICES.values():
+        peaks = device.peak_tflops
+        for wide, narrow in (("fp16", "fp8"), ("fp16", "int8"), ("fp8", "fp4"), ("int8", "int4")):
+            if {wide, narrow} <= set(peaks):
+                ratio = peaks[narrow] / peaks[wide]
+                assert min(abs(ratio - 2), abs(ratio - 4)) < 0.02, (device.name, wide, narrow)
+    assert 2 * DEVICES["RTX 5090"].peak_tflops["fp4"] == 3352  # the AI TOPS that NVIDIA names count sparsity
 
 
 def test_this_machine_is_measured_and_every_type_it_has_is_above_zero(small):
@@ -155,6 +176,52 @@ def test_a_decoding_step_multiplies_each_vector_by_each_matrix(kind):
         assert [tuple(product.shape) for product in products] == [(batch, 128)] * 3
         assert all(torch.equal(product, products[0]) for product in products)
         assert float(products[0].min()) > 0
+
+
+@pytest.mark.parametrize("kind", ["bf16", "int8", "int4"])
+def test_matrices_in_turn_are_one_a_call_each_the_next(kind):
+    try:
+        steps = hardware.decoding_steps(kind, (1, 5), layers=3, side=128, in_turn=True)
+    except Refused as reason:
+        pytest.skip(str(reason))
+    assert [[tuple(product.shape) for product in step()] for step in steps.values()] == [[(1, 128)], [(5, 128)]]
+    endless = inspect.getclosurevars(steps[1]).nonlocals["endless"]
+    assert len({next(endless).data_ptr() for _ in range(6)}) == 3
+
+
+def test_an_int4_product_that_a_gpu_lacks_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Tesla T4")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (7, 5))
+    with pytest.raises(Refused, match=r"int4 comes with compute capability 8\.0, Tesla T4 has 7\.5"):
+        hardware.decoding_steps("int4", (1,), 1, 128)
+
+
+def test_on_a_gpu_two_int4_codes_are_packed_into_a_byte(monkeypatch):
+    """PyTorch's two functions for GPUs are stood in for: codes less 8, times a scale, plus a zero."""
+    monkeypatch.setattr(hardware, "DEVICE", "cuda")
+    monkeypatch.setattr(hardware, "require", lambda kind: None)
+    made = torch.tensor
+    monkeypatch.setattr(torch, "tensor", lambda *a, device=None, **named: made(*a, **named))
+
+    class Aten:
+        @staticmethod
+        def _convert_weight_to_int4pack(packed, inner_tiles):
+            assert (packed.dtype, inner_tiles) == (torch.uint8, 8)
+            return packed
+
+        @staticmethod
+        def _weight_int4pack_mm(x, packed, group, scales_and_zeros):
+            codes = torch.stack([packed >> 4, packed & 15], 2).flatten(1).float()
+            scales, zeros = (part.t().repeat_interleave(group, 1).float() for part in scales_and_zeros.unbind(2))
+            return x.float() @ ((codes - 8) * scales + zeros).t()
+
+    monkeypatch.setattr(torch.ops, "aten", Aten)
+    w = torch.randint(-8, 8, (64, 256), dtype=torch.int8, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(3, 256, generator=torch.Generator().manual_seed(1))
+    packed, product = hardware._int4(w)
+    assert packed.shape == (64, 128)
+    assert torch.allclose(product(x, packed), x @ w.float().t(), atol=1e-3)
 
 
 def matrices(step):
@@ -328,3 +395,31 @@ def test_with_long_contexts_the_cache_keeps_a_large_batch_waiting_for_memory(ans
         assert read_gb / a100.bandwidth_gb_s > 2 * 7e9 * 156 / a100.half_tflops / 1e12
     assert read_gb > a100.memory_gb
     assert "neither fits the card nor becomes compute-bound" in text
+
+
+def test_int4_is_faster_for_one_sequence_and_slower_for_64_by_the_table_of_lab_11(text):
+    rows = re.findall(r"\| (BF16|INT4) \| ([\d.]+) MB \| ([\d.]+) ms \| ([\d.]+) ms: ", text)
+    table = {name: tuple(map(float, numbers)) for name, *numbers in rows}
+    assert list(table) == ["BF16", "INT4"]
+    assert [table[name][0] for name in table] == pytest.approx([4096**2 * 2 / 1e6, 4096**2 / 2 / 1e6], abs=0.06)
+    taken = {name: {n: max(read, n * computing) for n in (1, 64)} for name, (_, read, computing) in table.items()}
+    assert taken["INT4"][1] < 0.5 * taken["BF16"][1]
+    assert taken["INT4"][64] > 1.5 * taken["BF16"][64]
+
+
+def test_the_batch_from_which_a_type_is_slower_is_the_first_of_an_unbroken_run(capsys):
+    (source,) = (cell.source for cell in chapters.read(CHAPTER).cells if "crossings = {}" in cell.source)
+    drawn = []
+    namespace = {
+        "layer_batches": [1, 2, 4, 8],
+        "layer_ms": {"bf16": [4.0, 4, 4, 4], "int8": [1.0, 5, 3, 2], "int4": [1.0, 5, 3, 6]},
+        "layer_times": {},
+        "timing": timing,
+        "draw": type("Draw", (), {"over_the_batch": staticmethod(lambda *given: drawn.append(given[2]))}),
+    }
+    run_cell(source, namespace)
+    assert drawn == [{"int8": None, "int4": 8}]
+    said = capsys.readouterr().out
+    assert "int8: not slower at the largest batch" in said
+    assert "int4: slower than bf16 from batch 8 on" in said
+    assert re.search(r"^ +1 .* int8 4\.00, int4 4\.00$", said, re.MULTILINE)

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import frames
+from scipy.stats import norm
+from sklearn.cluster import KMeans
 
+from autograder.authoring import chapters
 from course import check, models, tinygpt
 from course.figures import quantization as draw
 
@@ -190,6 +193,140 @@ def test_clipping_helps_tinygpt_and_the_whole_range_at_2_bits_is_worse_than_noth
     assert bits_per_byte(2, largest) > 8
     assert bits_per_byte(2, best) < 5
     assert bits_per_byte(4, best) < bits_per_byte(4, largest)
+
+
+@pytest.fixture(scope="module")
+def going_further(answers, exercises_of):
+    """The names that the given cells of section 8 define, where they need no measurement."""
+    names = dict(answers)
+    for cell in chapters.read(CHAPTER).cells:
+        if cell.source.startswith("from statistics import NormalDist"):
+            exec(cell.source[: cell.source.index("print(")], names)
+        if cell.source.startswith("def symmetric_groups"):
+            exec(cell.source[: cell.source.index("weights_per_matrix")], names)
+        if cell.source.startswith("def own_levels"):
+            exec(cell.source[: cell.source.index("row(")], names)
+        if cell.source.startswith("def in_groups"):
+            exec(cell.source[: cell.source.index("for bits in")], names)
+    return names
+
+
+def test_the_table_of_levels_follows_its_controls(answers, going_further):
+    w = np.random.default_rng(0).normal(0, 0.1, (8, 128))
+    live = draw.formats(answers["to_levels"], w, going_further["formats"](w))
+    live.controls["format"].value = "NF4"
+    assert len(frames(live)) > 7
+    assert "NF4 in blocks of 128 (it is used with 64): 4.12 bits per weight" in live.caption.value
+    live.controls["block"].value = 64
+    assert "(as it is used): 4.25 bits" in live.caption.value
+    assert "returned nothing" in draw.formats(lambda *given: None, w, going_further["formats"](w)).message.value
+    for turned in (torch.tensor, np.ndarray.tolist):
+        other = draw.formats(lambda *given, t=turned: t(answers["to_levels"](*given)), w, going_further["formats"](w))
+        assert other.message.value == ""
+
+
+def test_nf4_is_the_table_of_the_paper(going_further):
+    paper = [-1.0, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.09105004, 0.0]
+    paper += [0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.562617, 0.72295684, 1.0]
+    assert np.allclose(going_further["NF4"], paper, atol=1e-6)
+    above, below = norm.ppf(np.linspace(0.5, 0.9677083, 9)), norm.ppf(np.linspace(1 - 0.9677083, 0.5, 8)[:-1])
+    assert np.allclose(going_further["NF4"], np.array([*below, *above]) / above.max(), atol=1e-9)
+
+
+def test_the_scales_are_those_of_the_formats(going_further):
+    w = np.random.default_rng(1).normal(0, 1, (50, 32))
+    largest = np.abs(w).max(1)
+    scale = going_further["power_of_two"](largest / 6)
+    assert np.array_equal(scale, 2.0 ** (np.floor(np.log2(largest)) - 2))
+    assert ((largest / scale >= 4) & (largest / scale < 8)).all()
+    assert np.array_equal(going_further["power_of_two"](np.array([4.0, 8.0, 0.25]) / 6), [1, 2, 1 / 16])
+    assert going_further["e4m3"](448.0) == 448
+    assert np.array_equal(going_further["e4m3"](np.array([1.06, 17.0, 0.0])), [1.0, 16.0, 0.0])
+    levels, block, round_scale, _ = going_further["formats"](w)["NVFP4"]
+    unit = np.abs(w).max() / (6 * 448)
+    scales = round_scale(np.abs(w.reshape(-1, block)).max(1) / 6) / unit
+    assert scales.max() == pytest.approx(448)
+    assert np.isfinite(scales).all()
+    assert sorted(set(levels)) == [-6, -4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4, 6]
+
+
+def test_the_examples_and_the_sums_of_section_8(answers, text):
+    e2m1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.5, -1, -1.5, -2, -3, -4, -6]
+    block = [0.1, -0.26, 0.02, 0.6]
+    assert np.allclose(answers["to_levels"](block, e2m1, 4), [0.1, -0.3, 0.0, 0.6])
+    assert np.allclose(answers["to_levels"](block, e2m1, 4, lambda s: 0.125 * s / s), [0.125, -0.25, 0.0, 0.5])
+    assert np.allclose(answers["codebook"]([[0.0, 20.0, 1.0], [5.0, 24.0, 2.0]], 2), [2.0, 22.0])
+    assert f"take {3 + 8 * 16 / 65_536:.3f} bits per weight" in text
+    assert (256 * 4 + 8 * (6 + 6) + 2 * 16) / 8 == 144
+    assert f"{144 * 8 / 256:.1f} bits per weight" in text
+    assert 10 * math.log10(0.03454 / 0.009497) == pytest.approx(5.6, abs=0.01)  # Max (1960), Table I
+
+
+def samples_of(exercises_of):
+    source = exercises_of(CHAPTER)["L1.11"].tests[0].source
+    names = {"np": np}
+    exec(source[source.index("def least_error") : source.index("for name, (x, counts)")], names)
+    return names["samples"], names["least_error"]
+
+
+def lloyd(x, levels):
+    x = np.asarray(x, float).ravel()
+    for _ in range(300):
+        nearest = np.abs(x[:, None] - levels).argmin(1)
+        levels = np.array([x[nearest == j].mean() if (nearest == j).any() else c for j, c in enumerate(levels)])
+    return np.mean(np.abs(x[:, None] - levels).min(1) ** 2)
+
+
+def test_any_beginning_that_the_text_names_ends_within_the_quarter(exercises_of):
+    samples, least_error = samples_of(exercises_of)
+    for name, (x, counts) in samples.items():
+        for k in counts:
+            starts = [np.linspace(x.min(), x.max(), k), np.quantile(x, (np.arange(k) + 0.5) / k)]
+            starts += [np.random.default_rng(seed).choice(x.ravel(), k, replace=False) for seed in range(6)]
+            for levels in starts:
+                assert lloyd(x, levels) < 1.24 * least_error(x, k), (name, k)
+
+
+def test_the_least_error_is_scikit_learns(exercises_of):
+    samples, least_error = samples_of(exercises_of)
+    for x, counts in samples.values():
+        found = KMeans(counts[-1], n_init=30, random_state=0).fit(x.reshape(-1, 1)).inertia_ / x.size
+        assert least_error(x, counts[-1]) == pytest.approx(found, rel=0.02)
+        assert least_error(x, counts[-1]) <= found * (1 + 1e-9)
+
+
+def test_what_section_8_says_of_tinygpt(going_further, text):
+    """The comparisons of its text, on other windows than the chapter's."""
+    gpt = tinygpt.tiny_gpt()
+    matrices = [layer.weight.detach().numpy().copy() for layer in tinygpt.linears(gpt).values()]
+
+    def bits_per_byte(change):
+        with torch.no_grad():
+            for layer, w in zip(tinygpt.linears(gpt).values(), matrices, strict=True):
+                layer.weight.copy_(torch.as_tensor(change(w)))
+        return tinygpt.bits_per_byte(gpt, windows=64)
+
+    names = going_further
+    to_levels, in_groups, codebook = names["to_levels"], names["in_groups"], names["by_codebook"]
+    costs = {
+        name: bits_per_byte(lambda w, n=name: to_levels(w, *names["formats"](w)[n][:3]))
+        for name in names["formats"](matrices[0])
+    }
+    costs |= {
+        (bits, group): bits_per_byte(lambda w, b=bits, g=group: in_groups(w, b, g))
+        for bits, group in [(4, 32), (4, 128), (3, 32), (3, 128)]
+    }
+    costs |= {start: bits_per_byte(lambda w, s=start: codebook(w, 8, s)) for start in range(3)}
+    costs["codebook 4"] = bits_per_byte(lambda w: codebook(w, 16))
+    costs["symmetric 3"] = bits_per_byte(lambda w: names["symmetric_groups"](w, 3))
+    assert costs["MXFP4"] == max(costs[name] for name in ("INT4", "MXFP4", "NVFP4", "NF4"))
+    assert costs["NVFP4"] < costs["MXFP4"] - 0.005
+    assert costs[4, 128] < costs["codebook 4"]
+    assert abs(costs[4, 128] - costs["NF4"]) < 0.015
+    assert costs[4, 32] < min(costs[name] for name in ("INT4", "MXFP4", "NVFP4", "NF4", "codebook 4"))
+    for start in range(3):
+        assert costs[3, 32] < costs[start] < min(costs["symmetric 3"], costs[3, 128])
+    assert "with 3 bits they report a perplexity of 28.26 for even steps, 18.08 for plain k-means, and 7.75" in text
 
 
 def test_the_text_answers_no_text_that_the_learner_has_not_read(text):

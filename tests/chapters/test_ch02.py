@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import copy
 import io
 
 import ipywidgets as widgets
@@ -32,10 +33,16 @@ def lives(solutions):
     return {
         "granularity": ptq.granularity(solutions["quantize_groupwise"], solutions["dequantize_groupwise"]),
         "ranges": ptq.ranges(solutions["calibrate"], np.random.default_rng(0).exponential(1, 2000)),
+        "rotation": ptq.rotation(solutions["hadamard_transform"], *squares_and_weights()),
     }
 
 
-@pytest.mark.parametrize("name", ["granularity", "ranges"])
+def squares_and_weights():
+    rng = np.random.default_rng(0)
+    return rng.normal(0, 1, (100, 64)).clip(0) ** 4, rng.normal(0, 1, (8, 64))
+
+
+@pytest.mark.parametrize("name", ["granularity", "ranges", "rotation"])
 def test_every_control_changes_the_picture_and_every_frame_has_numbers(lives, name):
     live = lives[name]
     assert live.message.value == ""
@@ -59,6 +66,7 @@ def test_an_unanswered_function_is_named_in_the_message(solutions):
         ptq.granularity(lambda w, bits, group_size: None, solutions["dequantize_groupwise"]),
         ptq.granularity(solutions["quantize_groupwise"], lambda codes, scales, zeros, group_size: None),
         ptq.ranges(lambda samples, method: None, np.arange(1.0, 9.0)),
+        ptq.rotation(lambda x: None, *squares_and_weights()),
     ):
         assert "returned nothing" in live.message.value
 
@@ -75,6 +83,14 @@ def test_the_table_grows_and_replaces_a_row_measured_again():
     assert "a &lt; b" in shown
     assert shown.count("<tr>") == 3
     assert ptq.tradeoff(table, 500_000).axes[0].get_xlabel() == "file (kB)"
+
+
+def test_the_figure_of_calibration_texts_has_a_line_for_each_and_the_best_on_top():
+    figure = ptq.calibrations({"prose": np.array([0.1, 0.12, 0.11]), "none": np.array([0.6, 0.5, 0.7])})
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["none", "prose"]
+    assert axes.get_ylim()[0] < axes.get_ylim()[1]
+    assert "bits per byte" in axes.get_xlabel()
 
 
 MEASURED = [
@@ -318,3 +334,144 @@ def test_activations_bear_8_bits_and_with_4_the_best_range_beats_that_of_the_out
     assert measure(8, "minmax") - trained < 0.1 * (outliers - trained)
     for end in (1.0, 10.0, 100.0):
         assert measure(8, (-end, end)) > outliers  # one guess for all layers
+
+
+@pytest.fixture(scope="module")
+def further(solutions):
+    """The names of the given cells of Section 10 that need no answer but those of the solutions, and what they read."""
+    model, names = tinygpt.tiny_gpt(), {"np": np, "torch": torch, "tinygpt": tinygpt, **solutions}
+    inputs = {}
+    for name, layer in tinygpt.linears(model).items():
+        layer.register_forward_pre_hook(
+            lambda layer, args, name=name: inputs.update({name: args[0].flatten(0, 1).numpy()})
+        )
+    with torch.no_grad():
+        model(tinygpt.windows(tinygpt.training_text(), 16, seed=0)[:, :-1])
+    names |= {"inputs": inputs, "model": tinygpt.tiny_gpt(), "length": tinygpt.CONTEXT}
+    names["weights"] = {name: layer.weight.detach().numpy() for name, layer in tinygpt.linears(model).items()}
+    names["tokens"] = tinygpt.windows(tinygpt.held_out(), 12, seed=0)
+    wanted = {"kurtosis", "through", "grid", "rounded", "bits_of", "read", "turned", "cache_of"}
+    cells = [cell for cell in chapters.read(CHAPTER).cells if cell.cell_type == "code" and not chapters.grade_id(cell)]
+    for node in ast.parse("\n".join(cell.source for cell in cells)).body:
+        if isinstance(node, ast.FunctionDef) and node.name in wanted:
+            exec(compile(ast.Module([node], []), "<given>", "exec"), names)
+            wanted.remove(node.name)
+    assert not wanted
+    return names
+
+
+def test_a_rotation_changes_nothing_but_what_is_rounded_and_helps_most_on_a_symmetric_grid(further):
+    turn = np.random.default_rng(0).choice([-1.0, 1.0], 512)[:, None] * further["hadamard_transform"](np.eye(512))
+    downs = [name for name in further["weights"] if name.endswith("mlp.down")]
+    plain, rotated = further["through"]({}), further["through"](dict.fromkeys(downs, turn))
+    trained = tinygpt.bits_per_byte(tinygpt.tiny_gpt(), windows=32)
+
+    def lost(layers, bits, symmetric=True):
+        return tinygpt.bits_per_byte(further["rounded"](layers, bits, symmetric), windows=32) - trained
+
+    assert lost(rotated, None) == pytest.approx(0, abs=1e-4)
+    for bits in (6, 5):
+        assert lost(rotated, bits) < 0.5 * lost(plain, bits)
+    gain = {symmetric: lost(plain, 5, symmetric) - lost(rotated, 5, symmetric) for symmetric in (True, False)}
+    assert gain[False] < 0.5 * gain[True]
+
+
+def test_the_weights_of_tinygpt_have_no_outliers_to_spread_and_the_inputs_of_the_down_layers_have(further):
+    of_weights = [further["kurtosis"](w) for w in further["weights"].values()]
+    of_inputs = [further["kurtosis"](x) for name, x in further["inputs"].items() if name.endswith("mlp.down")]
+    assert np.median(of_weights) < 4
+    assert max(of_weights) < 10
+    assert min(of_inputs) > 100
+
+
+def test_a_cache_changes_nothing_unrounded_and_with_2_bits_keys_want_a_grid_per_channel(further):
+    tokens = further["tokens"]
+    with torch.no_grad():
+        without = further["model"](tokens[:, :-1])
+    same = further["read"](lambda k, v: (k, v))
+    assert torch.allclose(same, without, atol=1e-3)
+
+    def lost(*settings):
+        return float(np.mean(further["bits_of"](further["read"](further["cache_of"](*settings)))) - exact)
+
+    exact = float(np.mean(further["bits_of"](without)))
+    at_once, by_token, by_channel = lost(2, "token"), lost(2, "token", 32), lost(2, "channel", 32)
+    assert by_channel < by_token < 0.5 * at_once
+    assert lost(4, "token") < 0.1 * at_once
+    assert lost(8, "channel", 32, True) == pytest.approx(0, abs=0.005)  # turned by their positions, and back
+
+
+def test_turning_keys_agrees_with_the_model_and_can_be_undone(further):
+    k = torch.randn(2, 4, 20, 32, generator=torch.Generator().manual_seed(0))
+    rotated = further["model"].blocks[1].attention.rotate(k)
+    assert torch.allclose(further["turned"](k, 0), rotated)
+    assert torch.allclose(further["turned"](k[:, :, 12:], 12), rotated[:, :, 12:])
+    assert torch.allclose(further["turned"](rotated[:, :, 12:], 12, back=True), k[:, :, 12:], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def given(solutions):
+    """The functions of the given cells that calibrate and fold, with what they read, measured on few windows."""
+    model = tinygpt.tiny_gpt()
+    names = {
+        "np": np,
+        "torch": torch,
+        "tinygpt": tinygpt,
+        "copy": copy,
+        "tqdm": lambda values, **_: values,
+        **solutions,
+    }
+    names |= {"model": model, "GRADING": False, "calibration": None}
+    names["weights"] = {name: layer.weight.detach().numpy().copy() for name, layer in tinygpt.linears(model).items()}
+    trained = tinygpt.bits_per_byte(model, windows=32)
+    names["lost"] = lambda changed: tinygpt.bits_per_byte(changed, windows=32) - trained
+    for name in ("inputs_of", "gptq_all", "lost_with", "readers", "with_awq", "in_groups_of_32"):
+        exec(compile(ast.Module([function_of(name)], []), "<given>", "exec"), names)
+    return names
+
+
+def test_gptq_wants_more_than_a_window_of_text_and_rather_prose_than_noise(given):
+    from pydoc_data.topics import topics
+
+    manual = "\n\n".join(topics[name] for name in sorted(topics)).encode()
+    noise = np.random.default_rng(0).integers(0, 256, 50_000, dtype=np.uint8).tobytes()
+
+    def after(text, windows):
+        return given["lost_with"](given["gptq_all"](3, tinygpt.windows(text, windows, seed=1)[:, :-1]))
+
+    silent = {name: given["gptq"](w, np.zeros((1, w.shape[1])), 3) for name, w in given["weights"].items()}
+    for name, w in given["weights"].items():
+        parts = given["quantize_groupwise"](w, 3, w.shape[1])
+        assert np.allclose(silent[name], given["dequantize_groupwise"](*parts, w.shape[1]))
+    source, prose = after(tinygpt.training_text(), 16), after(manual, 16)
+    assert source < after(tinygpt.training_text(), 1) < given["lost_with"](silent)
+    assert prose < 1.5 * source
+    assert prose < after(noise, 16) < after(bytes(1000), 1) < given["lost_with"](silent)
+
+
+def test_awq_folded_in_changes_nothing_and_gains_at_4_bits(given):
+    gains = []
+    for first in (0, 8, 16):
+        folded = given["with_awq"](4, first, first // 4)
+        assert given["lost"](folded) == pytest.approx(0, abs=1e-4)
+        by_nearest, by_awq = (given["lost"](given["in_groups_of_32"](m, 4, first)) for m in (given["model"], folded))
+        gains.append(by_nearest - by_awq)
+    assert np.mean(gains) > 0
+
+
+def test_folding_takes_an_s_of_any_form(given):
+    answers = [a for a in bank.answers(CHAPTER) if a.exercise == "L2.13" and a.right and "loops" not in a.name]
+    assert len(answers) > 2
+    for answer in answers:
+        names = dict(given) | {"GRADING": True}
+        exec(answer.source, names)
+        for name in ("inputs_of", "with_awq"):
+            exec(compile(ast.Module([function_of(name)], []), "<given>", "exec"), names)
+        assert given["lost"](names["with_awq"](4, 8, 0)) == pytest.approx(0, abs=1e-4)
+
+
+def function_of(name):
+    """The given cells' function of that name, as a syntax tree."""
+    cells = [cell for cell in chapters.read(CHAPTER).cells if cell.cell_type == "code" and not chapters.grade_id(cell)]
+    nodes = ast.parse("\n".join(cell.source for cell in cells)).body
+    return next(node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == name)

@@ -231,3 +231,107 @@ def test_what_the_chapter_says_of_the_papers(text):
     assert "1.5 to 3" not in text
     assert "Rethinking the Value of Network Pruning, 2019, arXiv:1810.05270" in text
     assert "Liu et al. (2019)" in text
+
+
+@pytest.fixture(scope="module")
+def received():
+    """{layer's name: its weights}, and for two samples of training text {layer's name: its inputs}."""
+    model = tinygpt.tiny_gpt()
+    samples = []
+    for layer_name, layer in tinygpt.linears(model).items():
+        layer.register_forward_pre_hook(lambda layer, given, name=layer_name: samples[-1].update({name: given[0]}))
+    for seed in range(2):
+        samples.append({})
+        with torch.no_grad():
+            model(tinygpt.windows(tinygpt.training_text(), 32, seed)[:, :-1])
+    weights = {name: layer.weight.detach().numpy() for name, layer in tinygpt.linears(model).items()}
+    return weights, [{name: given.flatten(0, -2).numpy() for name, given in sample.items()} for sample in samples]
+
+
+def pruners(answers):
+    def in_rows(scores, share):
+        return np.stack([answers["magnitude_prune"](row, share) != 0 for row in scores])
+
+    return {
+        "magnitude": lambda w, x, share: w * in_rows(np.abs(w), share),
+        "Wanda": lambda w, x, share: w * in_rows(answers["wanda_scores"](w, x), share),
+        "SparseGPT": lambda w, x, share: answers["sparsegpt"](w, x, share),
+    }
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_pruned_outputs_follow_the_slider_and_the_learners_functions(answers, received):
+    weights, (seen, fresh) = received
+    w, x, new = (part["blocks.0.attention.v"] for part in (weights, seen, fresh))
+    x, new, asked = x[:512], new[:512], []
+
+    def watched(name, prune):
+        return lambda w, x, share: asked.append((name, share)) or prune(w, x, share)
+
+    ways = {name: watched(name, prune) for name, prune in pruners(answers).items()}
+    live = pruning.outputs(ways, w, x, new, [0.25, 0.5, 0.75])
+    assert sorted(asked) == sorted((name, share) for name in ways for share in (0.25, 0.5, 0.75))
+    assert len(frames(live)) == 3
+    assert len(asked) == 9, "nothing is pruned while the slider moves"
+    live.controls["sparsity"].value = 0.5
+    for name, prune in pruners(answers).items():
+        error = np.square(new @ (w - prune(w, x, 0.5)).T).sum() / np.square(new @ w.T).sum()
+        assert f"{name} {error:.1%}".replace("%", " %") in live.caption.value
+    wrong = pruning.outputs(ways | {"SparseGPT": lambda w, x, share: np.sign(w)}, w, x, new, [0.25, 0.5, 0.75])
+    assert wrong.image.value != live.image.value
+    assert "returned nothing" in pruning.outputs({"SparseGPT": lambda *given: None}, w, x, new, [0.5]).message.value
+
+
+def test_sparsegpt_costs_a_small_part_of_the_others_and_2_4_less_than_half(answers, received):
+    weights, samples = received
+
+    def cost(prune):
+        model = tinygpt.tiny_gpt()
+        with torch.no_grad():
+            for name, layer in tinygpt.linears(model).items():
+                layer.weight.copy_(torch.as_tensor(prune(weights[name], samples[0][name])))
+        return tinygpt.bits_per_byte(model) - tinygpt.bits_per_byte(tinygpt.tiny_gpt())
+
+    ways = pruners(answers)
+    half = {name: cost(lambda w, x, prune=prune: prune(w, x, 0.5)) for name, prune in ways.items()}
+    two_of_four = cost(lambda w, x: answers["sparsegpt"](w, x, 0.5, block=4))
+    others = min(half["magnitude"], half["Wanda"])
+    assert half["SparseGPT"] < others / 4
+    assert half["SparseGPT"] < two_of_four < others / 2 < others < cost(lambda w, x: w * answers["mask_2_4"](w))
+
+
+def test_the_change_of_the_rest_is_the_gain_and_least_squares_goes_further(answers, received):
+    """The first block's up, on what the pruners saw, as the chapter shows it."""
+    weights, samples = received
+    for sample in samples:
+        w, x = weights["blocks.0.mlp.up"], sample["blocks.0.mlp.up"][:1024]
+        products = x.T.astype(float) @ x
+
+        def best(mask, w=w, products=products):
+            found = np.zeros(mask.shape)
+            for row, target, stays in zip(found, w @ products, mask, strict=True):
+                row[stays] = np.linalg.solve(products[stays][:, stays], target[stays])
+            return found
+
+        def lost(change, w=w, x=x):
+            return np.square(x @ (w - change).T).sum() / np.square(x @ w.T).sum()
+
+        pruned = {name: prune(w, x, 0.5) for name, prune in pruners(answers).items()}
+        masks = {name: change != 0 for name, change in pruned.items()}
+        assert lost(w * masks["SparseGPT"]) > lost(w * masks["magnitude"])
+        assert lost(pruned["SparseGPT"]) < lost(pruned["magnitude"]) / 10
+        assert all(lost(best(mask)) < lost(pruned["SparseGPT"]) for mask in masks.values())
+
+
+def test_two_of_four_by_sparsegpt_keeps_at_most_two_of_every_four(answers, received):
+    weights, samples = received
+    pruned = answers["sparsegpt"](weights["blocks.1.attention.q"], samples[0]["blocks.1.attention.q"], 0.5, block=4)
+    assert ((pruned != 0).reshape(-1, 4).sum(1) == 2).all()
+
+
+def test_what_the_chapter_says_of_sparsegpt_2_4_and_experts(text):
+    assert "arXiv:2301.00774" in text
+    assert "in 2026 vLLM took its support for such models out" in text
+    assert "vLLM, pull request 36799, 2026, and torchao, pull request 4728, 2026" in text
+    assert "arXiv:2402.14800" in text
+    assert "arXiv:2510.13999" in text

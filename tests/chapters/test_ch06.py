@@ -6,7 +6,7 @@ import torch
 from conftest import frames
 from torch.nn import functional
 
-from course import models
+from course import models, tinygpt
 from course.data import digits
 from course.figures import distillation
 
@@ -74,6 +74,18 @@ def test_the_measured_students_follow_temperature_and_alpha(seeds):
 def test_each_way_to_train_has_a_row():
     figure = distillation.students({"a": np.array([0.8, 0.9]), "b": np.array([0.9, 0.95])}, {"a"}, 0.97)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b"]
+
+
+def test_the_checks_follow_the_drafted_tokens_and_the_drafts_bits():
+    yields = {2: np.array([[1.0, 1.0], [2.0, 2.0]]), 4: np.array([[2.0, 2.5], [2.0, 3.0]])}
+    agreement = {2: np.full((2, 2), 0.5), 4: np.array([[0.8, 0.8], [1.0, 1.0]])}
+    live = distillation.tokens_per_check(yields, agreement, cost={2: 0.25, 4: 0.5})
+    assert "k = 2, draft in 4 bits: 2.75 tokens a check, expected 2.71 with 90.0% kept" in live.caption.value
+    assert "1.38 times as fast where time follows bytes, at best 1.38 with k = 2" in live.caption.value
+    assert len(frames(live)) == 3
+    live.controls["bits"].value = 2
+    assert "1.50 tokens a check, expected 1.75 with 50.0% kept; 1.00 times as fast" in live.caption.value
+    assert live.alt
 
 
 def test_an_unanswered_function_is_named_in_the_message(answers):
@@ -242,3 +254,75 @@ def test_a_teacher_helps_on_the_same_sixty_pictures_and_more_at_a_high_temperatu
     mean = {name: np.mean(each) for name, each in shares.items()}
     assert mean["T = 8"] > mean["alone"] + 0.04
     assert mean["T = 8"] > mean["T = 1"] + 0.03
+
+
+def rounded(bits, group=32):
+    model = tinygpt.tiny_gpt()
+    for layer in tinygpt.linears(model).values():
+        groups = layer.weight.data.view(-1, group)
+        lowest = groups.min(1, keepdim=True).values
+        step = (groups.max(1, keepdim=True).values - lowest) / (2**bits - 1)
+        groups.copy_(lowest + step * ((groups - lowest) / step).round())
+    return model
+
+
+@torch.no_grad()
+def test_each_bit_of_a_draft_buys_tokens_and_what_comes_out_is_the_targets(answers):
+    """The chapter's table, with fewer places and drafts of four bytes."""
+    step, target, places = answers["speculative_step"], tinygpt.tiny_gpt(), 32
+    texts, rng = tinygpt.windows(tinygpt.held_out(), places, seed=1)[:, :32], np.random.default_rng(0)
+    kept, tokens = {}, {}
+    for bits in (2, 3, 4):
+        draft_model, written, q = rounded(bits), texts, []
+        generator = torch.Generator().manual_seed(bits)
+        for _ in range(4):
+            q.append(torch.softmax(draft_model(written)[:, -1].double(), 1))
+            written = torch.cat([written, torch.multinomial(q[-1], 1, generator=generator)], 1)
+        p, q = torch.softmax(target(written)[:, -5:].double(), 2).numpy(), torch.stack(q, 1).numpy()
+        kept[bits] = np.minimum(p[:, :-1], q).sum(2).mean()
+        drafts = written[:, -4:].numpy()
+        tokens[bits] = np.mean([len(step(p[at], q[at], drafts[at], rng.random(5))) for at in range(places)])
+        if bits == 2:
+            place = np.minimum(p[:, 0], q[:, 0]).sum(1).argmin()
+            wanted, drafted = p[place, 0], q[place, 0]
+    assert kept[2] < 0.65 < kept[3] < 0.9 < kept[4]
+    assert tokens[2] < 2.6 < tokens[3] < tokens[4]
+    came_out = np.zeros(256)
+    for byte, u in zip(rng.choice(256, 2000, p=drafted / drafted.sum()), rng.random((2000, 2)), strict=True):
+        came_out[step(np.stack([wanted, wanted]), drafted[None], [byte], u)[0]] += 1 / 2000
+    assert abs(came_out - wanted).max() < 0.05 < 0.3 < abs(drafted - wanted).max()
+
+
+def test_reverse_kl_bets_with_the_teacher_and_forward_kl_reads_better(answers):
+    """The chapter's healing, in fewer steps: the order that its text names."""
+    loss, teacher = answers["distillation_loss"], tinygpt.tiny_gpt()
+    judged = tinygpt.windows(tinygpt.held_out(), 16, seed=6)[:, :-1]
+
+    def reverse(z, v, labels):
+        return functional.kl_div(v.log_softmax(1), z.log_softmax(1), reduction="batchmean", log_target=True)
+
+    losses = {
+        "hard": lambda z, v, labels: loss(z, v, labels, 0.0, 1.0),
+        "forward": lambda z, v, labels: loss(z, v, labels, 1.0, 1.0),
+        "reverse": reverse,
+    }
+    text, bets = {}, {}
+    for name, one in losses.items():
+        student = tinygpt.tiny_gpt()
+        del student.blocks[2]
+        optimizer = torch.optim.Adam(student.parameters(), lr=2e-3)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=20)
+        for seed in range(20):
+            window = tinygpt.windows(tinygpt.training_text(), 8, seed)[:, :49]
+            with torch.no_grad():
+                v = teacher(window[:, :-1]).flatten(0, 1)
+            optimizer.zero_grad()
+            one(student(window[:, :-1]).flatten(0, 1), v, window[:, 1:].flatten()).backward()
+            optimizer.step()
+            schedule.step()
+        text[name] = tinygpt.bits_per_byte(student, windows=16)
+        with torch.no_grad():
+            q, log_p = student(judged).softmax(2), teacher(judged).log_softmax(2)
+        bets[name] = -(q * log_p).sum(2).mean().item()
+    assert text["forward"] < text["hard"] < text["reverse"]
+    assert bets["reverse"] < bets["forward"] < bets["hard"]

@@ -63,8 +63,11 @@ def test_the_other_figures_draw_what_they_are_given(picture):
     assert [axes.get_title() for axes in gallery.axes[:2]] == ["whole", "half"]
     (axes,) = low_rank.errors([1, 2], {"best": [0.5, 0.2], "other": [0.6, 0.3]}, [0.5, 0.2]).axes
     assert [line.get_ydata().tolist() for line in axes.lines] == [[50, 20], [60, 30], [50, 20]]
-    (axes,) = low_rank.truncation([32, 64], [3.0, 2.5], 1.5, 64).axes
+    ranks = {"128 x 128": 64.0, "128 x 512": 102.4, "512 x 128": 102.4}
+    (axes,) = low_rank.truncation([32, 64], [3.0, 2.5], 1.5, ranks).axes
     assert axes.get_ylabel() == "bits per byte (lower is better)"
+    marks = {line.get_label(): line.get_xdata()[0] for line in axes.lines if "break-even" in line.get_label()}
+    assert marks == {"break-even of 128 x 128": 64, "break-even of 128 x 512 and 512 x 128": 102.4}
     (axes,) = low_rank.spectra([1, 8], {"change": [0.2, 0.5]}).axes
     assert axes.lines[0].get_ydata().tolist() == [20, 50]
     shares, bits = {"LoRA 2": 0.02, "full": 1.0}, {"LoRA 2": 2.0, "full": 1.9}
@@ -199,3 +202,49 @@ def test_lora_learns_most_of_what_full_fine_tuning_learns_and_the_change_is_of_l
 
     changes = [layer.weight.detach().numpy() - matrices[name] for name, layer in tinygpt.linears(full).items()]
     assert np.mean([*map(rank_8_keeps, changes)]) > 1.5 * np.mean([*map(rank_8_keeps, matrices.values())])
+
+
+def with_qlora(answers, bits, r, layers=None):
+    """TinyGPT with the answer's QLoRALinear, groups of 32, around `layers` (its own if not given)."""
+    torch.manual_seed(0)
+    model = tinygpt.tiny_gpt().requires_grad_(False)
+    for name, layer in (layers or tinygpt.linears(model)).items():
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, answers["QLoRALinear"](layer, bits, 32, r, 16))
+    return model
+
+
+def test_an_adapter_beside_3_bit_codes_mends_and_rounding_the_sum_again_undoes_it(answers):
+    whole = tinygpt.bits_per_byte(tinygpt.tiny_gpt(), windows=16)
+    model = with_qlora(answers, 3, 8)
+    lost = tinygpt.bits_per_byte(model, windows=16) - whole
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, answers["QLoRALinear"])}
+    codes = {name: layer.codes.clone() for name, layer in layers.items()}
+    assert 0.4 < lost < 0.7
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 0.005)
+    for rows in tinygpt.windows(tinygpt.training_text(), 4 * 15, seed=0).split(4):
+        optimizer.zero_grad()
+        functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten()).backward()
+        optimizer.step()
+    assert tinygpt.bits_per_byte(model, windows=16) - whole < 0.6 * lost
+    assert all(torch.equal(layer.codes, codes[name]) for name, layer in layers.items())
+    again = with_qlora(answers, 3, 1, {name: layer.merge() for name, layer in layers.items()})
+    assert tinygpt.bits_per_byte(again, windows=16) - whole > 0.8 * lost
+
+
+def test_rank_8_costs_this_narrow_model_more_bits_than_the_fourth_bit_which_helps_more(answers):
+    four, three = with_qlora(answers, 4, 8), with_qlora(answers, 3, 8)
+    layers = [layer for layer in three.modules() if isinstance(layer, answers["QLoRALinear"])]
+    adapters = sum(16 * (layer.A.numel() + layer.B.numel()) for layer in layers)
+    assert adapters / sum(layer.codes.numel() for layer in layers) == 1.5
+    assert tinygpt.bits_per_byte(four, windows=16) < tinygpt.bits_per_byte(tinygpt.tiny_gpt(), windows=16) + 0.08
+
+
+def test_double_quantization_costs_0_127_bits_per_weight(exercises_of, text):
+    exercise = exercises_of(CHAPTER)["L7.11"]
+    namespace = {}
+    exec(exercise.answer.source, namespace)
+    assert namespace["ex_L7_11"] == 8 / 64 + 32 / (64 * 256)
+    assert f"{namespace['ex_L7_11']:.3f}" == "0.127"
+    for paper in ("2305.14314", "2402.09353", "2310.08659"):
+        assert f"arXiv:{paper}" in text

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from autograder.authoring import chapters
-from course import benchmark, hardware, models, timing, tinygpt
+from course import benchmark, hardware, models, nvfp4, timing, tinygpt
 from course.benchmark import PACKED, PRODUCTS, YOURS, Row
 from course.data import digits
 from course.devices import DEVICES, Device
@@ -53,6 +53,28 @@ def gpu(monkeypatch):
         monkeypatch.setattr(torch, "_int_mm", picky)
 
     return stand_in
+
+
+def by_hand(codes, scales):
+    """NVFP4 read as its description has it: two codes a byte, E2M1, each 16 times the scale that `tiled` put away."""
+    codes = codes.view(torch.uint8)
+    codes = torch.stack([codes & 15, codes >> 4], 2).flatten(1).int()
+    exponent, mantissa = codes >> 1 & 3, codes & 1
+    sizes = torch.where(exponent == 0, mantissa / 2, (1 + mantissa / 2) * 2.0 ** (exponent - 1))
+    values = torch.where(codes >= 8, -sizes, sizes)
+    tiles_across = -(-values.shape[1] // 64)
+    for row in range(len(values)):
+        for block in range(values.shape[1] // 16):
+            tile = row // 128 * tiles_across + block // 4
+            place = 512 * tile + row % 32 * 16 + row % 128 // 32 * 4 + block % 4
+            values[row, 16 * block : 16 * (block + 1)] *= scales[place].float()
+    return values
+
+
+def scaled_mm(a, b, scale_a, recipe_a, scale_b, recipe_b, swizzle_a, swizzle_b, output_dtype):
+    assert recipe_a == recipe_b == functional.ScalingType.BlockWise1x16
+    assert swizzle_a == swizzle_b == functional.SwizzleType.SWIZZLE_32_4_4
+    return (by_hand(a, scale_a) @ by_hand(b.t(), scale_b).t()).to(output_dtype)
 
 
 def rows_of(answers, shapes=SMALL, **replaced):
@@ -137,6 +159,9 @@ def test_the_other_figures_draw_what_they_are_given(answers):
     left, right = mixed_precision.training({"a": [2.0, 1.0], "b": [2.0, math.nan]}, [8.0, 4.0], [0]).axes
     assert "became NaN" in [text.get_text() for text in left.get_legend().get_texts()]
     assert right.lines[0].get_ydata().tolist() == [3, 2]
+    assert [line.get_label() for line in right.lines] == ["scale", "step skipped"]
+    _, right = mixed_precision.training({"a": [2.0, 1.0]}, [8.0, 4.0], [0], [8.0, 2.0]).axes
+    assert right.lines[-1].get_ydata().tolist() == [3, 1]
     parts = {"FP32": {"weights": 4.0, "activations": 10.0}, "FP16": {"weights": 4.0, "activations": 5.0}}
     (axes,) = mixed_precision.memory(parts).axes
     assert [bar.get_width() for bar in axes.patches] == [4, 4, 10, 5]
@@ -152,6 +177,7 @@ def test_on_a_cpu_every_product_is_a_row_with_its_time_and_error_or_the_reason(a
     rows = rows_of(answers)
     assert list(rows) == list(PRODUCTS)
     assert rows["tf32"].refused == "TF32 is a mode of NVIDIA's tensor cores"
+    assert rows["fp4"].refused == "PyTorch multiplies FP4 on NVIDIA's GPUs, from compute capability 10.0 on"
     for row in rows.values():
         assert bool(row.refused) != (row.seconds > 0)
     assert rows["fp32"].error < 1e-6 < rows["fp16"].error < rows["bf16"].error < 0.01
@@ -262,6 +288,7 @@ def test_a_product_counts_its_operations_and_each_matrix_once():
     assert Row("fp32", (2, 3, 5)).bytes_moved == 4 * (6 + 15 + 10)
     assert Row("bf16", (2, 3, 5)).bytes_moved == 2 * (6 + 15 + 10)
     assert Row("int8", (2, 3, 5)).bytes_moved == 6 + 15 + 4 * 10
+    assert Row("fp4", (2, 32, 5)).bytes_moved == 4.5 / 8 * (64 + 160) + 2 * 10
     assert Row(PACKED, (2, 3, 5)).kind == "int8"
 
 
@@ -308,12 +335,13 @@ def test_the_cpus_description_is_read_where_linux_has_one(tmp_path, monkeypatch)
 # --- The benchmark on a GPU, whose answers are stood in for
 
 
-def test_a_t4_refuses_bf16_tf32_and_fp8_and_says_why(answers, gpu):
+def test_a_t4_refuses_bf16_tf32_fp8_and_fp4_and_says_why(answers, gpu):
     gpu("Tesla T4", (7, 5))
     rows = rows_of(answers)
     assert rows["bf16"].refused == "bf16 comes with compute capability 8.0, Tesla T4 has 7.5"
     assert rows["tf32"].refused == "tf32 comes with compute capability 8.0, Tesla T4 has 7.5"
     assert rows["fp8"].refused == "fp8 comes with compute capability 8.9, Tesla T4 has 7.5"
+    assert rows["fp4"].refused == "fp4 comes with compute capability 10.0, Tesla T4 has 7.5"
     assert rows[PACKED].refused == "the packed int8 linear kernel is the one that PyTorch has for CPUs"
     for name in ("fp32", "fp16", "int8", YOURS):
         assert rows[name].seconds > 0
@@ -336,9 +364,11 @@ def test_int8_products_that_cublas_does_not_take_are_rows_with_its_reason(answer
 @pytest.mark.parametrize(
     ("name", "capability", "refused"),
     [
-        ("NVIDIA A100-SXM4-80GB", (8, 0), {"fp8", PACKED}),
-        ("NVIDIA L4", (8, 9), {PACKED}),
-        ("NVIDIA H100 80GB HBM3", (9, 0), {PACKED}),
+        ("NVIDIA A100-SXM4-80GB", (8, 0), {"fp8", "fp4", PACKED}),
+        ("NVIDIA L4", (8, 9), {"fp4", PACKED}),
+        ("NVIDIA H100 80GB HBM3", (9, 0), {"fp4", PACKED}),
+        ("NVIDIA B200", (10, 0), {PACKED}),
+        ("NVIDIA GeForce RTX 5090", (12, 0), {PACKED}),
     ],
 )
 def test_newer_gpus_take_more_types(answers, gpu, monkeypatch, name, capability, refused):
@@ -349,10 +379,58 @@ def test_newer_gpus_take_more_types(answers, gpu, monkeypatch, name, capability,
         "_scaled_mm",
         lambda x, w, scale_a, scale_b, out_dtype: ((x.float() @ w.float()).to(out_dtype), torch.ones(())),
     )
+    monkeypatch.setattr(functional, "scaled_mm", scaled_mm, raising=False)
     rows = rows_of(answers)
     assert {row.name for row in rows.values() if row.refused} == refused
     assert torch.get_float32_matmul_precision() == "highest"  # TF32's mode does not stay on
     assert benchmark.peaks(list(rows.values()), answers["tflops"]).driver_name == name
+
+
+def test_nvfp4_rounds_each_number_to_the_nearest_of_its_block(gpu):
+    gpu("NVIDIA B200", (10, 0))
+    drawn = torch.randn(200, 160, generator=torch.Generator().manual_seed(0))
+    drawn[3, 16:32] = 0
+    codes, scales = nvfp4.rounded(drawn)
+    assert (codes.shape, codes.dtype) == ((200, 80), torch.uint8)
+    assert (scales.shape, scales.dtype) == ((200, 10), torch.float8_e4m3fn)
+    found = by_hand(codes, nvfp4.tiled(scales))
+    halves = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+    choices = torch.cat([-halves, halves]) * scales.float().repeat_interleave(16, 1).unsqueeze(2)
+    nearest = (choices - drawn.unsqueeze(2)).abs().amin(2)
+    assert torch.allclose((found - drawn).abs(), nearest, atol=1e-6)
+    blocks = drawn.unflatten(1, (-1, 16)).abs().amax(2)
+    assert torch.allclose(6 * scales.float()[blocks > 0], blocks[blocks > 0], rtol=1 / 16)
+    assert (found[3, 16:32] == 0).all()
+
+
+def test_the_scales_of_nvfp4_lie_in_tiles_padded_with_zeros():
+    scales = torch.arange(1, 131 * 5 + 1).remainder(100).add(1).view(131, 5).float().to(torch.float8_e4m3fn)
+    tiled = nvfp4.tiled(scales)
+    assert tiled.shape == (2 * 2 * 512,)
+    assert (tiled.float() != 0).sum() == 131 * 5
+
+
+@pytest.mark.skipif(not hasattr(torch, "float4_e2m1fn_x2"), reason="this PyTorch has no 4-bit floats")
+def test_nvfp4s_error_on_normal_data_is_an_eighth_or_so(answers, gpu, monkeypatch):
+    gpu("NVIDIA B200", (10, 0))
+    monkeypatch.setattr(functional, "scaled_mm", scaled_mm, raising=False)
+    rows = rows_of(answers, [(32, 256, 48)])
+    assert 0.1 < rows["fp4"].error < 0.16
+
+
+def test_a_pytorch_without_4_bit_floats_is_a_row_that_says_why(answers, gpu, monkeypatch):
+    gpu("NVIDIA B200", (10, 0))
+    monkeypatch.delattr(torch, "float4_e2m1fn_x2", raising=False)
+    assert "float4_e2m1fn_x2" in rows_of(answers)["fp4"].refused
+
+
+def test_a_setting_that_scaled_mm_does_not_take_is_a_row_with_its_reason(answers, gpu, monkeypatch):
+    def picky(*_, **__):
+        raise ValueError("Invalid scaling configuration.\n- For TensorWise scaling")
+
+    gpu("NVIDIA GeForce RTX 5090", (12, 0))
+    monkeypatch.setattr(functional, "scaled_mm", picky, raising=False)
+    assert rows_of(answers)["fp4"].refused == "Invalid scaling configuration."
 
 
 def test_a_gpu_without_tensor_cores_says_so(gpu):
@@ -399,6 +477,12 @@ def test_erratum_7_peaks_are_dense_and_an_h100_has_3_2_times_an_a100s(text):
         "The A100's 312 TFLOPS are dense FP16 or BF16 on tensor cores; 156 is TF32, and plain FP32 is 19.5. An "
         "H100 (SXM, dense) has 989 in BF16, which is about 3.2 times as much, 495 in TF32, and 1979 in FP8 and INT8."
     ) in text
+
+
+def test_blackwell_adds_fp4_and_the_ai_tops_of_an_rtx_5090_count_sparsity(text):
+    assert {name for name, device in DEVICES.items() if "fp4" in device.peak_tflops} == {"B200", "RTX 5090"}
+    assert 2 * DEVICES["RTX 5090"].peak_tflops["fp4"] == 3352
+    assert 'The "3352 AI TOPS" that NVIDIA names for an RTX 5090 are FP4 with sparsity.' in text
 
 
 def test_adam_in_fp16_is_nan_after_one_step_because_its_epsilon_is_zero():
@@ -480,6 +564,30 @@ def test_a_loss_scaler_trains_where_an_unchecked_scale_ends_in_nan(answers):
     assert not taken[0]
     assert sum(taken) > 90
     assert False in taken[30:], "the scale grows until it overflows again"
+
+
+@pytest.mark.skipif(not hasattr(torch.amp, "GradScaler"), reason="torch.amp.GradScaler came with PyTorch 2.3")
+def test_pytorchs_scaler_takes_the_same_steps_and_from_a_power_of_two_the_same_weights(answers, capsys):
+    chapter = {"torch": torch, "nn": nn, "models": models, "functional": functional, "digits": digits}
+    chapter |= {"hardware": hardware, "GRADING": False, "LossScaler": answers["LossScaler"], "seeds": [0]}
+    exec(cell_of("class TorchScaler").split("\nways = ")[0], chapter)
+
+    def runs(**settings):
+        makers = (lambda: chapter["LossScaler"](**settings), lambda: chapter["TorchScaler"](**settings))
+        return [chapter["train"](True, make, steps=60) for make in makers]
+
+    yours, theirs = runs(init_scale=2.0**32, growth_interval=25)
+    assert len(yours[3]) > 8
+    chapter |= {"trained": {"FP16, your LossScaler": [yours]}, "theirs": [theirs]}
+    exec(cell_of("def apart"), chapter)
+    assert chapter["apart"](yours, theirs) == (True, 0.0)
+    same, distance = chapter["pairs"]["1000, 50 steps"]
+    assert same
+    assert 0 < distance < 0.1
+    assert (
+        "from 2^32, start 0  the same scales and skipped steps, weights apart by at most 0.0e+00"
+        in capsys.readouterr().out
+    )
 
 
 def test_on_the_digits_what_underflows_without_a_scale_does_not_matter():

@@ -34,34 +34,45 @@ def small_measured():
 SENSITIVITY, SIZES = {"a": 0.5, "b": 0.02, "head": -0.01}, {"a": 400, "b": 800, "head": 800}
 
 
-def all_figures(size, allocate):
+STEPS = {
+    0.3: (np.arange(-3.0, 4), np.array([1, 20, 60, 100, 60, 20, 1])),
+    0.6: (np.arange(-1.0, 2), np.array([30, 100, 30])),
+}
+
+
+def all_figures(size, allocate, lengths):
     return [
         capstone.fits(size, 13e9),
         capstone.allocation(allocate, SENSITIVITY, SIZES),
         capstone.pareto(size, small_measured(), 1.5, 427),
+        capstone.code_lengths(lengths, STEPS, {0.3: 0.05, 0.6: 0.2}, (4.5, 0.05), 0.1),
     ]
 
 
+def all_of(answers):
+    return all_figures(answers["compressed_size_gb"], answers["allocate_bits"], answers["huffman_lengths"])
+
+
 def test_every_figure_follows_every_control(answers):
-    for live, least in zip(
-        all_figures(answers["compressed_size_gb"], answers["allocate_bits"]), (20, 5, 4), strict=True
-    ):
+    for live, least in zip(all_of(answers), (20, 5, 4, 2), strict=True):
         assert len(frames(live)) >= least
         assert live.alt
 
 
 def test_the_captions_say_what_is_shown(answers):
-    fits, allocation, pareto = all_figures(answers["compressed_size_gb"], answers["allocate_bits"])
+    fits, allocation, pareto, codes = all_of(answers)
     fits.controls["pruned"].value, fits.controls["bits"].value = 0.5, 4
     assert "3.25 GB, 8.00 times smaller: 4.75 GB left" in fits.caption.value
     allocation.controls["bits_per_weight"].value = 2.0
     assert "500 of 500 bytes" in allocation.caption.value
     pareto.controls["pruned"].value = 0.25
     assert "something as small is better" in pareto.caption.value
+    codes.controls["step"].value = 0.6
+    assert "3 codes, 1.33 bits of entropy, 1.38 bits with your code, +0.200 bits per byte" in codes.caption.value
 
 
 def test_an_unanswered_function_is_named_in_the_message():
-    for live in all_figures(lambda *_: None, lambda *_: None):
+    for live in all_figures(lambda *_: None, lambda *_: None, lambda *_: None):
         assert "returned nothing" in live.message.value
 
 
@@ -86,6 +97,17 @@ def test_the_table_has_seven_techniques_and_takes_the_learners_numbers():
     assert "(from Chapter 8)" in repr(table)
     with pytest.raises(ValueError, match="Prunning"):
         capstone.Techniques({"Prunning": "2x"})
+
+
+def test_the_table_of_labs_names_what_came_in_and_leaves_the_place_of_a_skipped_lab_empty():
+    table = capstone.Labs({"L9.10": "3.8 bits"})
+    names = "L0.11 L1.10 L1.11 L2.11 L2.12 L2.13 L4.10 L6.9 L7.10 L7.11 L9.10 L9.11"
+    assert [row[0] for row in table.rows] == names.split()
+    measured = {row[0]: row[-1] for row in table.rows}
+    assert measured["L9.10"] == "3.8 bits"
+    assert measured["L9.11"] == ""
+    assert measured["L4.10"] == "(from Chapter 4)"
+    assert "speculative decoding" in table._repr_html_()
 
 
 def test_erratum_11_the_students_time_agrees_with_memory(text):
@@ -244,6 +266,19 @@ def test_the_scale_in_the_text_and_in_the_cells_is_the_challenges(text, exercise
     assert exercise.tests[0].metadata.nbgrader.points == challenge.FILE_POINTS
     asked = [float(re.search(r"reaches\((.+)\)", cell.source)[1]) for cell in exercise.tests[1:]]
     assert asked == list(challenge.LEVELS)
+
+
+def test_the_last_point_is_for_several_methods_at_once(exercises_of):
+    """Rounding to nearest is far from it, GPTQ with even steps is not there; steps by sensitivity are well below."""
+    right = {name: functions(answer) for name, answer in answers_of_the_challenge(right=True).items()}
+    right["the solution"] = functions(exercises_of(CHAPTER)["L9.9"].answer)
+    increase = {name: challenge.measure(*pair, shuffle=7).increase for name, pair in right.items()}
+    last = challenge.LEVELS[-1]
+    assert last == 0.015
+    assert increase["the solution"] < 0.8 * last
+    assert increase["steps by sensitivity, GPTQ, code words for each kind of row"] < 0.8 * last
+    assert increase["GPTQ with even steps, Huffman-coded"] > 1.2 * last
+    assert increase["even steps to nearest, Huffman-coded, torch.save"] > 2 * last
 
 
 def test_three_compressors_of_different_strength_are_ranked_by_what_they_keep():
@@ -467,6 +502,7 @@ ALLOWED = [
     "w = torch.nn.Parameter(torch.ones(3)); (w * 2).sum().backward(); w.data -= w.grad",
     "generator = torch.Generator().manual_seed(3); torch.randn(4, generator=generator); torch.manual_seed(1)",
     "np.unpackbits(np.frombuffer(blob, np.uint8)).reshape(-1, 8); np.packbits(np.ones(8, np.uint8))",
+    "np.unique(np.frombuffer(blob, np.uint8), return_counts=True); np.bincount(np.arange(4))",
     "np.linalg.svd(np.ones((4, 4))); np.fft.fft(np.ones(8)); np.random.default_rng(0).normal(size=3)",
     "np.frombuffer(blob, '<f2').astype(np.float32); np.cumsum(np.ones(4)); np.searchsorted(np.arange(4), 2)",
     "import lzma, zlib, bz2, gzip\nfor m in (lzma, zlib, bz2, gzip): m.decompress(m.compress(blob))",
@@ -721,7 +757,7 @@ def test_the_text_that_judges_can_be_covered(tmp_path):
 
 
 STUDENTS = {
-    "ana": "GPTQ with even steps, Huffman-coded",
+    "ana": "steps by sensitivity, GPTQ, code words for each kind of row",
     "ben": "3 bits in groups of 32, packed by hand",
     "cai": "4 bits a row, zlib, safetensors",
     "dia": "a pickle",
@@ -791,3 +827,40 @@ def test_the_pages_tell_each_level(graded, nbgrader):
     page = (graded[0] / "feedback" / "cai" / CHAPTER / f"{CHAPTER}.html").read_text("utf-8")
     assert "this point needs 0.06 or less" in page
     assert "90_217" not in page
+
+
+def test_even_steps_with_huffman_take_fewer_bits_than_int4_at_no_greater_loss(answers):
+    """The lab's claim, with 0.3 standard deviations against symmetric INT4 in groups of 32."""
+    steps, groups = tinygpt.tiny_gpt(), tinygpt.tiny_gpt()
+    codes = []
+    for name, layer in tinygpt.linears(steps).items():
+        w = layer.weight.detach()
+        unit = 0.3 * w.std(1, keepdim=True)
+        codes.append((w / unit).round().flatten())
+        layer.weight.data.copy_((w / unit).round() * unit)
+        block = w.reshape(-1, 32)
+        scale = block.abs().amax(1, keepdim=True) / 7
+        groups.get_submodule(name).weight.data.copy_(((block / scale).round() * scale).reshape(w.shape))
+    counts = np.unique(torch.cat(codes).numpy(), return_counts=True)[1]
+    shares = counts / counts.sum()
+    mean, entropy = shares @ np.array(answers["huffman_lengths"](counts)), -(shares * np.log2(shares)).sum()
+    assert entropy < mean < entropy + 0.05, "a few hundredths of a bit above the entropy"
+    assert mean + 16 / 128 < 4.5 - 0.5
+    assert tinygpt.bits_per_byte(steps) < tinygpt.bits_per_byte(groups) + 0.01
+
+
+def test_windows_differ_more_than_the_models_and_pairs_tell_them_apart(answers):
+    """What the lab on the bootstrap shows: the level moves with the windows, the difference does not."""
+    source = next(cell.source for cell in chapters.read(CHAPTER).cells if "def losses(model, n)" in cell.source)
+    scope = {"np": np, "torch": torch, "tinygpt": tinygpt}
+    run_cell(source.split("MANY =")[0], scope)
+    int4 = tinygpt.tiny_gpt()
+    for layer in tinygpt.linears(int4).values():
+        layer.weight.data.copy_(rounded(layer.weight, 4))
+    (a, guess, _), (b, other, _) = (scope["losses"](model, 64) for model in (int4, tinygpt.tiny_gpt()))
+    assert b.mean() == pytest.approx(tinygpt.bits_per_byte(tinygpt.tiny_gpt()), abs=1e-4)
+    low, high = answers["paired_bootstrap"](a, b, 500, 0)
+    assert 0 < low < (a - b).mean() < high
+    one, two = answers["paired_bootstrap"](b, np.zeros(64), 500, 0)
+    assert two - one > 5 * (high - low), "the level of one model is known far less well"
+    assert 0.02 < (guess != other).mean() < 0.3

@@ -1670,3 +1670,25 @@ def kv_cache_gb(layers, kv_heads, head_dim, seq_len, batch, bits=16):
         if not value >= 0:
             raise ValueError(f"{name} must not be negative, got {value}")
     return np.prod([2.0, layers, kv_heads, head_dim, seq_len, batch, bits]) / 8e9
+
+
+# %% [markdown]
+# ## L0.11 INT4 weights for a batch of 1 and of 64
+
+# %% exercise="L0.11" wrong="fewer bytes, so faster at any batch"
+ex_L0_11 = "A"
+
+# %% exercise="L0.11" wrong="unpacking is free, so equal beyond the crossover"
+ex_L0_11 = "B"
+
+# %% exercise="L0.11" wrong="unpacking always costs time"
+ex_L0_11 = "D"
+
+# %% exercise="L0.11" wrong="two words instead of a letter"
+ex_L0_11 = "faster, slower"
+
+# %% exercise="L0.11" right="the letter"
+ex_L0_11 = "C"
+
+# %% exercise="L0.11" right="small letter with a space"
+ex_L0_11 = "c "

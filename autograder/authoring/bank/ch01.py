@@ -1281,3 +1281,588 @@ def best_clip(x, bits):
     qmax = 2 ** (bits - 1) - 1
     error = lambda c: np.mean((x - np.clip(np.round(x * qmax / c), -qmax, qmax) * c / qmax) ** 2)
     return float(min(np.abs(x).max() * np.linspace(0.01, 1, 200), key=error))
+
+
+# %% [markdown]
+# ## L1.10 to_levels
+
+
+# %% exercise="L1.10" right="every level against every value"
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.array(x, dtype=np.float64), np.array(levels, dtype=np.float64).ravel()
+    if levels.size == 0 or np.all(levels == 0):
+        raise ValueError(f"levels: {levels}")
+    if not block >= 1 or x.shape[-1] % int(block) != 0:
+        raise ValueError(f"block {block} does not fit x of shape {x.shape}")
+    blocks = x.reshape(-1, int(block))
+    scales = np.max(np.abs(blocks), axis=1) / np.max(np.abs(levels))
+    if round_scale:
+        scales = np.asarray(round_scale(scales), dtype=np.float64)
+    with np.errstate(all="ignore"):
+        steps = np.nan_to_num(blocks / scales[:, None], posinf=0, neginf=0)
+    chosen = levels[np.argmin(np.abs(steps[:, :, None] - levels), axis=2)]
+    return (chosen * scales[:, None]).reshape(x.shape)
+
+
+# %% exercise="L1.10" right="plain loops, one scale after the other"
+def to_levels(x, levels, block, round_scale=None):
+    levels = [float(level) for level in levels]
+    if not any(levels):
+        raise ValueError("levels are all 0")
+    x = np.asarray(x)
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError(f"block: x cannot be cut into blocks of {block}")
+    values, back = [float(value) for value in x.ravel()], []
+    top = max(abs(level) for level in levels)
+    for start in range(0, len(values), block):
+        part = values[start : start + block]
+        scale = max(abs(value) for value in part) / top
+        if round_scale is not None:
+            scale = float(round_scale(scale))
+        for value in part:
+            back.append(scale * min(levels, key=lambda level: abs(level * scale - value)))
+    return np.array(back).reshape(x.shape)
+
+
+# %% exercise="L1.10" right="torch, in float32"
+def to_levels(x, levels, block, round_scale=None):
+    x = torch.tensor(np.asarray(x, dtype=np.float32))
+    table = torch.tensor(np.asarray(levels, dtype=np.float32))
+    if not table.any():
+        raise ValueError("levels must not be empty or zero")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block does not divide x's last axis")
+    blocks = x.unflatten(-1, (-1, block))
+    scale = blocks.abs().amax(-1, keepdim=True) / table.abs().max()
+    if round_scale is not None:
+        scale = torch.as_tensor(np.asarray(round_scale(scale.numpy()), dtype=np.float32))
+    steps = blocks / scale.clamp(min=1e-30)
+    nearest = (steps.unsqueeze(-1) - table).abs().argmin(-1)
+    return (table[nearest] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" right="halves between the sorted levels"
+def to_levels(x, levels, block, round_scale=None):
+    levels = sorted(set(np.asarray(levels, float).tolist()))
+    if levels in ([], [0.0]):
+        raise ValueError("levels has nothing to scale by")
+    x = np.asarray(x, float)
+    length = x.shape[-1]
+    if block < 1 or length // block * block != length:
+        raise ValueError(f"block = {block}, but the last axis has {length} values")
+    table = np.array(levels)
+    back = np.empty(x.size)
+    for i, part in enumerate(x.reshape(x.size // block, block)):
+        scale = np.abs(part).max() / np.abs(table).max()
+        scale = scale if round_scale is None else np.asarray(round_scale(np.array([scale])))[0]
+        borders = scale * (table[:-1] + table[1:]) / 2
+        back[i * block : (i + 1) * block] = scale * table[np.digitize(part, borders)] if scale else 0
+    return back.reshape(x.shape).tolist()
+
+
+# %% exercise="L1.10" wrong="one scale for everything" likely=true
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    scale = np.abs(x).max() / np.abs(levels).max() or 1.0
+    if round_scale is not None:
+        scale = round_scale(scale)
+    return scale * levels[np.abs((x / scale)[..., None] - levels).argmin(-1)]
+
+
+# %% exercise="L1.10" wrong="the largest value in place of the largest magnitude" likely=true
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = blocks.max(1, keepdims=True) / levels.max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = blocks / np.where(scale == 0, 1, scale)
+    return (levels[np.abs(steps[..., None] - levels).argmin(-1)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="the largest magnitude goes to 1, not to the largest level" likely=true
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True)
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = blocks / np.where(scale > 0, scale, 1)
+    return (levels[np.abs(steps[..., None] - levels).argmin(-1)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="returns the levels without the scale" likely=true
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.abs(levels).max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = blocks / np.where(scale > 0, scale, 1)
+    return levels[np.abs(steps[..., None] - levels).argmin(-1)].reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="cuts off toward zero" likely=true
+def to_levels(x, levels, block, round_scale=None):
+    x, sizes = np.asarray(x, float), np.unique(np.abs(np.asarray(levels, float)))
+    if not sizes.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / sizes.max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = np.abs(blocks) / np.where(scale > 0, scale, 1)
+    lower = sizes[np.maximum(np.searchsorted(sizes, steps + 1e-9) - 1, 0)]
+    return (np.sign(blocks) * lower * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="does not use round_scale" likely=true
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.abs(levels).max()
+    steps = blocks / np.where(scale > 0, scale, 1)
+    return (levels[np.abs(steps[..., None] - levels).argmin(-1)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="rounds the scale on the way back alone" likely=true
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.abs(levels).max()
+    steps = blocks / np.where(scale > 0, scale, 1)
+    if round_scale is not None:
+        scale = round_scale(scale)
+    return (levels[np.abs(steps[..., None] - levels).argmin(-1)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="NaN for a block of zeros" likely=true
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.abs(levels).max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    with np.errstate(all="ignore"):
+        steps = blocks / scale
+    nearest = levels[np.abs(steps[..., None] - levels).argmin(-1)]
+    return np.where(np.isnan(steps), np.nan, nearest * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="looks for the level as if the list were sorted" likely=true
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.abs(levels).max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = blocks / np.where(scale > 0, scale, 1)
+    return (levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, steps)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="divides by the largest level, not by its magnitude"
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / levels.max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = blocks / np.where(scale > 0, scale, 1)
+    return (levels[np.abs(steps[..., None] - levels).argmin(-1)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="blocks of every n-th value"
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(*x.shape[:-1], block, -1).swapaxes(-1, -2)
+    scale = np.abs(blocks).max(-1, keepdims=True) / np.abs(levels).max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = blocks / np.where(scale > 0, scale, 1)
+    return (levels[np.abs(steps[..., None] - levels).argmin(-1)] * scale).swapaxes(-1, -2).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="scales its input in place"
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.abs(levels).max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    blocks /= np.where(scale > 0, scale, 1)
+    return (levels[np.abs(blocks[..., None] - levels).argmin(-1)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="the magnitude in the integers' own type"
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.abs(levels).max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = blocks / np.where(scale > 0, scale, 1)
+    return (levels[np.abs(steps[..., None] - levels).argmin(-1)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="cuts blocks across the rows' ends"
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.size % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.abs(levels).max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = blocks / np.where(scale > 0, scale, 1)
+    return (levels[np.abs(steps[..., None] - levels).argmin(-1)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="a block of 0 fails by itself"
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.abs(levels).max()
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = blocks / np.where(scale > 0, scale, 1)
+    return (levels[np.abs(steps[..., None] - levels).argmin(-1)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="accepts levels that are all 0"
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / max(np.abs(levels).max(initial=0), 1e-12)
+    if round_scale is not None:
+        scale = round_scale(scale)
+    steps = blocks / np.where(scale > 0, scale, 1)
+    levels = levels if levels.size else np.zeros(1)
+    return (levels[np.abs(steps[..., None] - levels).argmin(-1)] * scale).reshape(x.shape)
+
+
+# %% exercise="L1.10" wrong="NaN where the scale is rounded to 0"
+def to_levels(x, levels, block, round_scale=None):
+    x, levels = np.asarray(x, float), np.asarray(levels, float)
+    if not levels.any():
+        raise ValueError("levels")
+    if block < 1 or x.shape[-1] % block:
+        raise ValueError("block")
+    blocks = x.reshape(-1, block)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.abs(levels).max()
+    scale = np.where(scale > 0, scale, 1)
+    if round_scale is not None:
+        scale = round_scale(scale)
+    with np.errstate(all="ignore"):
+        steps = blocks / scale
+        nearest = np.where(np.isinf(steps), steps, levels[np.abs(steps[..., None] - levels).argmin(-1)])
+        return (nearest * scale).reshape(x.shape)
+
+
+# %% [markdown]
+# ## L1.11 codebook
+
+
+# %% exercise="L1.11" right="all values against all levels, from quantiles"
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k must be 1 or more")
+    x = np.asarray(x, dtype=np.float64).ravel()
+    levels = np.quantile(x, np.linspace(0, 1, k + 2)[1:-1])
+    while True:
+        nearest = np.abs(x[:, None] - levels[None, :]).argmin(axis=1)
+        moved = levels.copy()
+        for j in range(k):
+            if np.any(nearest == j):
+                moved[j] = x[nearest == j].mean()
+        if np.allclose(moved, levels, rtol=0, atol=1e-9):
+            return moved
+        levels = moved
+
+
+# %% exercise="L1.11" right="plain loops, from evenly spaced levels"
+def codebook(x, k):
+    if k < 1:
+        raise ValueError(f"k is {k}")
+    values = [float(value) for value in np.ravel(x)]
+    low, high = min(values), max(values)
+    levels = [low + (high - low) * j / max(k - 1, 1) for j in range(k)]
+    for _ in range(200):
+        clusters = [[] for _ in levels]
+        for value in values:
+            clusters[min(range(k), key=lambda j: abs(value - levels[j]))].append(value)
+        moved = [sum(c) / len(c) if c else level for c, level in zip(clusters, levels)]
+        if moved == levels:
+            break
+        levels = moved
+    return levels
+
+
+# %% exercise="L1.11" right="the best of ten random starts"
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    rng, x = np.random.default_rng(7), np.asarray(x, float).ravel()
+    best, least = None, np.inf
+    for _ in range(10):
+        levels = rng.choice(x, k, replace=False)
+        for _ in range(100):
+            nearest = np.abs(np.subtract.outer(x, levels)).argmin(1)
+            count = np.bincount(nearest, minlength=k)
+            means = np.bincount(nearest, x, minlength=k) / np.maximum(count, 1)
+            before, levels = levels, np.where(count > 0, means, levels)
+            if (before == levels).all():
+                break
+        error = np.mean(np.abs(np.subtract.outer(x, levels)).min(1) ** 2)
+        if error < least:
+            best, least = levels, error
+    return best
+
+
+# %% exercise="L1.11" right="dynamic programming finds the best of all"
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k: at least 1")
+    x = np.sort(np.asarray(x, dtype=np.float64), axis=None)
+    n, middle = len(x), x.mean()
+    sums, squares = np.concatenate([[0], np.cumsum(x - middle)]), np.concatenate([[0], np.cumsum((x - middle) ** 2)])
+    i, j = np.arange(n + 1)[:, None], np.arange(n + 1)[None, :]
+    cost = squares[None, :] - squares[:, None] - (sums[None, :] - sums[:, None]) ** 2 / np.maximum(j - i, 1)
+    cost = np.where(j > i, cost, np.inf)
+    best, cuts = cost[0], []
+    for _ in range(k - 1):
+        total = best[:, None] + cost
+        cuts.append(total.argmin(0))
+        best = total.min(0)
+    ends = [n]
+    for cut in reversed(cuts):
+        ends.append(int(cut[ends[-1]]))
+    ends = [*reversed([*ends, 0])]
+    return [float(x[a:b].mean()) for a, b in zip(ends[:-1], ends[1:])]
+
+
+# %% exercise="L1.11" right="torch, in float32"
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k has to be at least 1")
+    x = torch.as_tensor(np.array(x, dtype=np.float32)).flatten()
+    levels = torch.quantile(x, (torch.arange(k) + 0.5) / k)
+    for _ in range(300):
+        nearest = torch.cdist(x[:, None], levels[:, None]).argmin(1)
+        count = torch.zeros(k).index_add(0, nearest, torch.ones_like(x))
+        total = torch.zeros(k).index_add(0, nearest, x)
+        levels = torch.where(count > 0, total / count.clamp(min=1), levels)
+    return levels
+
+
+# %% exercise="L1.11" wrong="quantiles that never move" likely=true
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    return np.quantile(np.asarray(x, float), (np.arange(k) + 0.5) / k)
+
+
+# %% exercise="L1.11" wrong="evenly spaced levels that never move" likely=true
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    x = np.asarray(x, float)
+    return np.linspace(x.min(), x.max(), k)
+
+
+# %% exercise="L1.11" wrong="medians in place of means" likely=true
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    x = np.asarray(x, float).ravel()
+    levels = np.quantile(x, (np.arange(k) + 0.5) / k)
+    for _ in range(100):
+        nearest = np.abs(x[:, None] - levels).argmin(1)
+        levels = np.array([np.median(x[nearest == j]) if (nearest == j).any() else levels[j] for j in range(k)])
+    return levels
+
+
+# %% exercise="L1.11" wrong="means of clusters that are all equally large" likely=true
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    return np.array([part.mean() for part in np.array_split(np.sort(np.asarray(x, float).ravel()), k)])
+
+
+# %% exercise="L1.11" wrong="an unused level becomes NaN" likely=true
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    x = np.asarray(x, float).ravel()
+    levels = np.linspace(x.min(), x.max(), k)
+    for _ in range(100):
+        nearest = np.abs(x[:, None] - levels).argmin(1)
+        with np.errstate(all="ignore"):
+            levels = np.bincount(nearest, x, minlength=k) / np.bincount(nearest, minlength=k)
+    return levels
+
+
+# %% exercise="L1.11" wrong="an unused level is left out" likely=true
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    x = np.asarray(x, float).ravel()
+    levels = np.linspace(x.min(), x.max(), k)
+    for _ in range(100):
+        nearest = np.abs(x[:, None] - levels).argmin(1)
+        levels = np.array([x[nearest == j].mean() for j in np.unique(nearest)])
+    return levels
+
+
+# %% exercise="L1.11" wrong="one round is taken for enough"
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    x = np.asarray(x, float).ravel()
+    levels = np.linspace(x.min(), x.max(), k)
+    nearest = np.abs(x[:, None] - levels).argmin(1)
+    return np.array([x[nearest == j].mean() if (nearest == j).any() else levels[j] for j in range(k)])
+
+
+# %% exercise="L1.11" wrong="sorts its input" likely=true
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    x = np.asarray(x, dtype=float).reshape(-1)
+    x.sort()
+    levels = np.quantile(x, (np.arange(k) + 0.5) / k)
+    for _ in range(200):
+        clusters = np.split(x, np.searchsorted(x, (levels[1:] + levels[:-1]) / 2))
+        levels = np.array([c.mean() if c.size else level for c, level in zip(clusters, levels)])
+    return levels
+
+
+# %% exercise="L1.11" wrong="the first row of a matrix alone" likely=true
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    x = np.atleast_2d(np.asarray(x, float))[0]
+    levels = np.quantile(x, (np.arange(k) + 0.5) / k)
+    for _ in range(200):
+        nearest = np.abs(x[:, None] - levels).argmin(1)
+        levels = np.array([x[nearest == j].mean() if (nearest == j).any() else levels[j] for j in range(k)])
+    return levels
+
+
+# %% exercise="L1.11" wrong="every value's level in place of the k levels" likely=true
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    shape, x = np.shape(x), np.asarray(x, float).ravel()
+    levels = np.quantile(x, (np.arange(k) + 0.5) / k)
+    for _ in range(200):
+        nearest = np.abs(x[:, None] - levels).argmin(1)
+        levels = np.array([x[nearest == j].mean() if (nearest == j).any() else levels[j] for j in range(k)])
+    return levels[nearest].reshape(shape)
+
+
+# %% exercise="L1.11" wrong="levels in the integers' own type"
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    x = np.asarray(x).ravel()
+    levels = np.quantile(x, (np.arange(k) + 0.5) / k).astype(x.dtype)
+    for _ in range(200):
+        nearest = np.abs(x[:, None].astype(float) - levels).argmin(1)
+        for j in range(k):
+            if (nearest == j).any():
+                levels[j] = x[nearest == j].mean()
+    return levels
+
+
+# %% exercise="L1.11" wrong="levels in pairs of either sign"
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    size = np.abs(np.asarray(x, float)).ravel()
+    half = max(k // 2, 1)
+    levels = np.quantile(size, (np.arange(half) + 0.5) / half)
+    for _ in range(200):
+        nearest = np.abs(size[:, None] - levels).argmin(1)
+        levels = np.array([size[nearest == j].mean() if (nearest == j).any() else levels[j] for j in range(half)])
+    both = np.sort(np.concatenate([-levels, levels]))
+    return both if k % 2 == 0 else np.sort([*both, 0.0])[:k]
+
+
+# %% exercise="L1.11" wrong="accepts k = 0" likely=true
+def codebook(x, k):
+    x, k = np.asarray(x, float).ravel(), max(k, 1)
+    levels = np.quantile(x, (np.arange(k) + 0.5) / k)
+    for _ in range(200):
+        nearest = np.abs(x[:, None] - levels).argmin(1)
+        levels = np.array([x[nearest == j].mean() if (nearest == j).any() else levels[j] for j in range(k)])
+    return levels
+
+
+# %% exercise="L1.11" wrong="all levels at the mean, where none can move"
+def codebook(x, k):
+    if k < 1:
+        raise ValueError("k")
+    x = np.asarray(x, float).ravel()
+    levels = np.full(k, x.mean())
+    for _ in range(200):
+        nearest = np.abs(x[:, None] - levels).argmin(1)
+        levels = np.array([x[nearest == j].mean() if (nearest == j).any() else levels[j] for j in range(k)])
+    return levels

@@ -2501,3 +2501,2698 @@ def gptq(w, x, bits, damp=0.01):
         q[:, j] = (np.clip(np.round(w[:, j] / scale) + zero, 0, 2**bits - 1) - zero) * scale
         w[:, j + 1 :] -= np.outer((original[:, j] - q[:, j]) / u[j, j], u[j, j + 1 :])
     return q
+
+
+# %% [markdown]
+# ## L2.11 hadamard_transform
+
+
+# %% exercise="L2.11" right="butterflies by reshaping"
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"x has shape {x.shape}")
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x / n**0.5
+
+
+# %% exercise="L2.11" right="recursion on the two halves"
+def hadamard_transform(x):
+    x = np.asarray(x)
+    if x.ndim == 0 or x.shape[-1] not in [2**k for k in range(40)]:
+        raise ValueError("x needs a power of two along its last axis")
+
+    def transform(y):
+        half = y.shape[-1] // 2
+        if half == 0:
+            return y
+        a, b = y[..., :half], y[..., half:]
+        return np.concatenate([transform(a + b), transform(a - b)], axis=-1)
+
+    return transform(x.astype(np.float64)) / np.sqrt(x.shape[-1])
+
+
+# %% exercise="L2.11" right="torch, float32"
+def hadamard_transform(x):
+    x = torch.as_tensor(np.asarray(x).copy()).float()
+    if x.dim() == 0 or x.shape[-1] < 1 or bin(x.shape[-1]).count("1") != 1:
+        raise ValueError(f"x: {tuple(x.shape)}")
+    y, n = x.reshape(-1, x.shape[-1]), x.shape[-1]
+    for k in range(n.bit_length() - 1):
+        y = y.view(len(y), -1, 2, 2**k)
+        y = torch.stack([y[:, :, 0] + y[:, :, 1], y[:, :, 0] - y[:, :, 1]], 2).reshape(len(y), n)
+    return (y / n**0.5).reshape(x.shape)
+
+
+# %% exercise="L2.11" right="plain loops over lists"
+def hadamard_transform(x):
+    shape = np.shape(x)
+    if not shape or shape[-1] == 0 or shape[-1] & (shape[-1] - 1):
+        raise ValueError("x")
+    n, rows = shape[-1], []
+    for row in np.asarray(x, dtype=float).reshape(-1, n).tolist():
+        half = 1
+        while half < n:
+            for start in range(0, n, 2 * half):
+                for i in range(start, start + half):
+                    a, b = row[i], row[i + half]
+                    row[i], row[i + half] = a + b, a - b
+            half *= 2
+        rows.append([value / n**0.5 for value in row])
+    return np.array(rows).reshape(shape)
+
+
+# %% exercise="L2.11" right="a 2 x 2 matrix along each of log n axes"
+def hadamard_transform(x):
+    x = np.asarray(x)
+    bits = int(x.shape[-1]).bit_length() - 1 if x.ndim and x.shape[-1] else -1
+    if bits < 0 or 2**bits != x.shape[-1]:
+        raise ValueError("x must end in an axis of a power of two")
+    y = x.astype(float).reshape(-1, *[2] * bits)
+    two = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
+    for axis in range(1, bits + 1):
+        y = np.moveaxis(np.tensordot(y, two, axes=(axis, 0)), -1, axis)
+    return y.reshape(x.shape)
+
+
+# %% exercise="L2.11" right="two matrices of the square root's size"
+def hadamard_transform(x):
+    x = np.asarray(x, dtype=float)
+    if x.ndim < 1 or x.shape[-1] < 1 or np.log2(x.shape[-1]) % 1:
+        raise ValueError("x")
+    bits = int(np.log2(x.shape[-1]))
+
+    def matrix(k):
+        h = np.ones((1, 1))
+        for _ in range(k):
+            h = np.block([[h, h], [h, -h]])
+        return h / np.sqrt(2**k)
+
+    y = x.reshape(*x.shape[:-1], 2 ** (bits // 2), 2 ** (bits - bits // 2))
+    return (matrix(bits // 2) @ y @ matrix(bits - bits // 2)).reshape(x.shape)
+
+
+# %% exercise="L2.11" wrong="not divided by anything" likely=true
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"x has shape {x.shape}")
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x
+
+
+# %% exercise="L2.11" wrong="divided by n" likely=true
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"x has shape {x.shape}")
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x / n
+
+
+# %% exercise="L2.11" wrong="only one level of blocks" likely=true
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"x has shape {x.shape}")
+    a, b = x[..., : max(n // 2, 1)], x[..., n // 2 :]
+    return np.concatenate([a + b, a - b], axis=-1) / np.sqrt(n) if n > 1 else x
+
+
+# %% exercise="L2.11" wrong="rows in the order of their sign changes" likely=true
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"x has shape {x.shape}")
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    gray = np.arange(n) ^ (np.arange(n) >> 1)
+    order = [int(f"{code:0{max(n.bit_length() - 1, 1)}b}"[::-1], 2) for code in gray]
+    return x[..., order] / n**0.5
+
+
+# %% exercise="L2.11" wrong="along the first axis" likely=true
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[0] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"x has shape {x.shape}")
+    x = np.moveaxis(x, 0, -1)
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return np.moveaxis(x, -1, 0) / n**0.5
+
+
+# %% exercise="L2.11" wrong="along all axes" likely=true
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    if x.ndim == 0 or x.shape[-1] < 1 or x.shape[-1] & (x.shape[-1] - 1):
+        raise ValueError("x")
+    for axis in range(x.ndim):
+        x = np.moveaxis(x, axis, -1)
+        n = x.shape[-1]
+        if n & (n - 1) == 0:
+            x = x.copy()
+            h = 1
+            while h < n:
+                y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+                x = np.stack([y[..., 0, :] + y[..., 1, :], y[..., 0, :] - y[..., 1, :]], axis=-2).reshape(x.shape)
+                h *= 2
+            x = x / n**0.5
+        x = np.moveaxis(x, -1, axis)
+    return x
+
+
+# %% exercise="L2.11" wrong="the minus sign at the lower left" likely=true
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"x has shape {x.shape}")
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., 1:, :] - y[..., :1, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x / n**0.5
+
+
+# %% exercise="L2.11" wrong="works on x itself" likely=true
+def hadamard_transform(x):
+    x = np.asarray(x)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError("x")
+    y = x if x.dtype == float else x.astype(float)
+    h = 1
+    while h < n:
+        for i in range(0, n, 2 * h):
+            a, b = y[..., i : i + h].copy(), y[..., i + h : i + 2 * h].copy()
+            y[..., i : i + h], y[..., i + h : i + 2 * h] = a + b, a - b
+        h *= 2
+    y /= n**0.5
+    return y
+
+
+# %% exercise="L2.11" wrong="builds the matrix"
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"x has shape {x.shape}")
+    shared = np.bitwise_and.outer(np.arange(n), np.arange(n))
+    signs = np.ones(shared.shape)
+    while shared.any():
+        signs *= 1 - 2 * (shared & 1)
+        shared >>= 1
+    return x @ signs / np.sqrt(n)
+
+
+# %% exercise="L2.11" wrong="sums in the type of x"
+def hadamard_transform(x):
+    x = np.array(x)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError("x")
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x / n**0.5
+
+
+# %% exercise="L2.11" wrong="float16 stays float16"
+def hadamard_transform(x):
+    x = np.array(x)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError("x")
+    x = x if x.dtype == np.float16 else x.astype(float)
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x / x.dtype.type(n**0.5)
+
+
+# %% exercise="L2.11" wrong="takes any even length"
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n % 2 and n > 1:
+        raise ValueError(f"x has shape {x.shape}")
+    a, b = (x, x) if n == 1 else (x[..., : n // 2], x[..., n // 2 :])
+    if n == 1:
+        return x
+    if n & (n - 1):
+        return np.concatenate([a + b, a - b], axis=-1) / 2**0.5
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x / n**0.5
+
+
+# %% exercise="L2.11" wrong="fills up with zeros to a power of two"
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError("x")
+    n = 1 << (x.shape[-1] - 1).bit_length()
+    x = np.concatenate([x, np.zeros((*x.shape[:-1], n - x.shape[-1]))], axis=-1)
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x / n**0.5
+
+
+# %% exercise="L2.11" wrong="one vector only" likely=true
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    if x.ndim == 0 or x.shape[-1] < 1 or x.shape[-1] & (x.shape[-1] - 1):
+        raise ValueError("x")
+    n = x.size
+    shape, x = x.shape, x.ravel()
+    if n & (n - 1):
+        return x.reshape(shape)
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return (x / n**0.5).reshape(shape)
+
+
+# %% exercise="L2.11" wrong="refuses a length of 1"
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 2 or n & (n - 1):
+        raise ValueError(f"x has shape {x.shape}")
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x / n**0.5
+
+
+# %% exercise="L2.11" wrong="stops at a length of 0 with another error"
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1]
+    if n & (n - 1):
+        raise ValueError("x")
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x / n**0.5
+
+
+# %% exercise="L2.11" wrong="does not say what is refused"
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError("the length must be a power of two")
+    h = 1
+    while h < n:
+        y = x.reshape(*x.shape[:-1], n // (2 * h), 2, h)
+        x = np.concatenate([y[..., :1, :] + y[..., 1:, :], y[..., :1, :] - y[..., 1:, :]], axis=-2).reshape(x.shape)
+        h *= 2
+    return x / n**0.5
+
+
+# %% exercise="L2.11" wrong="the fast Fourier transform" likely=true
+def hadamard_transform(x):
+    x = np.array(x, dtype=float)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"x has shape {x.shape}")
+    return np.fft.fft(x, axis=-1).real / np.sqrt(n)
+
+
+# %% [markdown]
+# ## L2.12 quantize_kv and cached_attention
+
+
+# %% exercise="L2.12" right="NumPy, and a query behind zeros"
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" right="torch, and the angles from the layer's buffers"
+def quantize_kv(k, v, bits, axis):
+    k, v = (torch.as_tensor(np.asarray(z).copy()).double() for z in (k, v))
+    if k.dim() < 2:
+        raise ValueError("k")
+    if k.shape != v.shape:
+        raise ValueError("v")
+    if not 0 < bits < 9:
+        raise ValueError("bits")
+    if axis == "token":
+        dims = (-1, -1)
+    elif axis == "channel":
+        dims = (-2, -1)
+    else:
+        raise ValueError("axis")
+    top, hats = 2**bits - 1, []
+    for z, dim in zip((k, v), dims):
+        lo = torch.clamp(z.amin(dim, keepdim=True), max=0)
+        hi = torch.clamp(z.amax(dim, keepdim=True), min=0)
+        scale = torch.where(hi > lo, (hi - lo) / top, 1.0)
+        zero = torch.round(-lo / scale)
+        hats.append((torch.clamp(torch.round(z / scale) + zero, 0, top) - zero) * scale)
+    return hats[0].numpy(), hats[1].numpy()
+
+
+def cached_attention(attention, x, cache, keep):
+    def heads(y):
+        return y.reshape(len(y), 1, 4, 32).permute(0, 2, 1, 3)
+
+    q, k, v = heads(attention.q(x)), heads(attention.k(x)), heads(attention.v(x))
+    if "k" in cache:
+        k = torch.cat([cache["k"], k], dim=2)
+        v = torch.cat([cache["v"], v], dim=2)
+    k, v = keep(k, v)
+    cache.update(k=k, v=v)
+    at = k.shape[2] - 1
+    a, b = q.chunk(2, dim=-1)
+    cos, sin = attention.cos[at], attention.sin[at]
+    q = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    y = torch.nn.functional.scaled_dot_product_attention(q, attention.rotate(k), v)
+    return attention.out(y.permute(0, 2, 1, 3).flatten(2))
+
+
+# %% exercise="L2.12" right="group by group, and einsum over the heads"
+def quantize_kv(k, v, bits, axis):
+    if np.ndim(k) < 2:
+        raise ValueError("k has too few axes")
+    if np.shape(k) != np.shape(v):
+        raise ValueError("k and v differ")
+    if bits not in range(1, 9):
+        raise ValueError("bits")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis")
+
+    def one(group):
+        low, high = min(0.0, min(group)), max(0.0, max(group))
+        if low == high:
+            return group
+        scale = (high - low) / (2**bits - 1)
+        zero = round(-low / scale)
+        return [(min(max(round(value / scale) + zero, 0), 2**bits - 1) - zero) * scale for value in group]
+
+    def rows(x):
+        flat = np.asarray(x, dtype=float).reshape(-1, np.shape(x)[-1])
+        return np.array([one(row) for row in flat.tolist()]).reshape(np.shape(x))
+
+    flip = lambda x: np.swapaxes(np.asarray(x), -1, -2)
+    return (rows(k) if axis == "token" else flip(rows(flip(k)))), rows(v)
+
+
+def cached_attention(attention, x, cache, keep):
+    q, k, v = (layer(x[:, 0]).unflatten(1, (4, 32)) for layer in (attention.q, attention.k, attention.v))
+    old_k, old_v = cache.get("k", x.new_zeros(len(x), 4, 0, 32)), cache.get("v", x.new_zeros(len(x), 4, 0, 32))
+    cache["k"], cache["v"] = keep(torch.cat([old_k, k[:, :, None]], 2), torch.cat([old_v, v[:, :, None]], 2))
+    keys = attention.rotate(cache["k"])
+    many = torch.stack([q] * keys.shape[2], dim=2)
+    query = attention.rotate(many)[:, :, -1]
+    share = (torch.einsum("bhf,bhtf->bht", query, keys) / 32**0.5).softmax(-1)
+    return attention.out(torch.einsum("bht,bhtf->bhf", share, cache["v"]).flatten(1))[:, None]
+
+
+# %% exercise="L2.12" wrong="the values are rounded along the same axis as the keys" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    along = {"token": -1, "channel": -2}[axis]
+    return round_trip(k, along), round_trip(v, along)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="token and channel swapped" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -2, "channel": -1}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="one grid for the whole array" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    whole = tuple(range(k.ndim))
+    return round_trip(k, whole), round_trip(v, whole)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="all heads share a channel's grid"
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    along = -1 if axis == "token" else tuple(range(k.ndim - 1))
+    return round_trip(k, along), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="a range that is not widened to hold 0" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True), x.max(along, keepdims=True)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="the smallest value in place of a zero-point" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True), x.max(along, keepdims=True)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        return np.round((x - lo) / scale) * scale + lo
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="as many steps as codes" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / 2**bits
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="NaN for a group of zeros"
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        with np.errstate(all="ignore"):
+            zero = np.round(-lo / scale)
+            return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="codes cut off, not rounded" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.trunc(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="a symmetric grid" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        largest = max(2 ** (bits - 1) - 1, 1)
+        scale = np.abs(x).max(along, keepdims=True) / largest
+        scale[scale == 0] = 1
+        return np.round(x / scale) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="any other word is a channel"
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, -1 if axis == "token" else -2), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="accepts nonsense"
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, -1 if axis == "token" else -2), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="takes shapes that NumPy makes fit"
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    fits = v.ndim <= k.ndim and all(a in (1, b) for a, b in zip(v.shape[::-1], k.shape[::-1]))
+    v = np.broadcast_to(v, k.shape) if fits else v
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="works on its inputs"
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        x[...] = ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    back = np.array(v)
+    k_in = k
+    round_trip(k_in, {"token": -1, "channel": -2}[axis])
+    round_trip(back, -1)
+    return k_in, back
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="the query always at position 0" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    q = attention.rotate(q)
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="the query is not turned at all" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="every key at position 0" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], attention.rotate(k)), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ cache["k"].transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="keys are turned again with each token" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    cache["k"] = attention.rotate(cache["k"])
+    scores = q @ cache["k"].transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="a causal mask for a single query" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    keys = attention.rotate(cache["k"])
+    mixed = torch.nn.functional.scaled_dot_product_attention(q, keys, cache["v"], is_causal=True)
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="forgets to divide by the root of 32" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2)
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="divides by the root of 128" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 128**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="features of different heads mixed up" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 3).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="what keep returns is used and not stored"
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    k, v = keep(cache["k"], cache["v"])
+    t = k.shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(k).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ v
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="what keep returns is stored and not used"
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    k, v = cache["k"], cache["v"]
+    cache["k"], cache["v"] = keep(k, v)
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(k).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ v
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="keep gets the newest token only" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k, v = keep(k, v)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="keep gets keys that are turned"
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    turned, values = keep(attention.rotate(cache["k"]), cache["v"])
+    cache["v"] = values
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ turned.transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="keep is forgotten" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k if "k" not in cache else torch.cat((cache["k"], k), 2)
+    cache["v"] = v if "v" not in cache else torch.cat((cache["v"], v), 2)
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% exercise="L2.12" wrong="the cache keeps the last token only" likely=true
+def quantize_kv(k, v, bits, axis):
+    k, v = np.asarray(k, dtype=float), np.asarray(v, dtype=float)
+    if k.ndim < 2:
+        raise ValueError("k must have two axes")
+    if v.shape != k.shape:
+        raise ValueError("v must have the shape of k")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if axis not in ("token", "channel"):
+        raise ValueError("axis must be token or channel")
+
+    def round_trip(x, along):
+        lo, hi = x.min(along, keepdims=True).clip(max=0), x.max(along, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        return ((np.round(x / scale) + zero).clip(0, 2**bits - 1) - zero) * scale
+
+    return round_trip(k, {"token": -1, "channel": -2}[axis]), round_trip(v, -1)
+
+
+def cached_attention(attention, x, cache, keep):
+    batch = x.shape[0]
+    q = attention.q(x).view(batch, 1, 4, 32).transpose(1, 2)
+    k = attention.k(x).view(batch, 1, 4, 32).transpose(1, 2)
+    v = attention.v(x).view(batch, 1, 4, 32).transpose(1, 2)
+    cache["k"] = k
+    cache["v"] = v
+    cache["k"], cache["v"] = keep(cache["k"], cache["v"])
+    t = cache["k"].shape[2]
+    q = attention.rotate(torch.nn.functional.pad(q, (0, 0, t - 1, 0)))[:, :, -1:]
+    scores = q @ attention.rotate(cache["k"]).transpose(-1, -2) / 32**0.5
+    mixed = torch.softmax(scores, -1) @ cache["v"]
+    return attention.out(mixed.transpose(1, 2).reshape(batch, 1, -1))
+
+
+# %% [markdown]
+# ## L2.13 awq_scales
+
+
+# %% exercise="L2.13" right="NumPy on whole arrays"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" right="the error by the Gram matrix of the inputs, a list returned"
+def awq_scales(w, x, bits, group_size):
+    matrix, inputs = np.asarray(w).astype(np.float64), np.asarray(x).astype(np.float64)
+    if np.ndim(matrix) != 2 or np.ndim(inputs) != 2 or len(matrix.T) != len(inputs.T):
+        raise ValueError("w and x must have two axes, and the second of both is as long")
+    if not 0 < bits < 9:
+        raise ValueError("bits lies from 1 to 8")
+    if not group_size > 0 or len(matrix.T) % group_size:
+        raise ValueError("group_size divides the number of inputs")
+    levels = 2.0**bits - 1
+    gram = inputs.T @ inputs
+    size = np.mean(np.abs(inputs), axis=0)
+    size = np.where(size > 0, size, min(size[size > 0], default=1.0))
+    best, least = None, np.inf
+    for alpha in np.linspace(0, 1, 11):
+        s = size**alpha
+        s /= np.sqrt(np.max(s) * np.min(s))
+        parts = np.split(matrix * s, matrix.shape[1] // group_size, axis=1)
+        back = []
+        for part in parts:
+            bottom, top = np.minimum(part.min(1), 0), np.maximum(part.max(1), 0)
+            step = np.where(top > bottom, (top - bottom) / levels, 1.0)[:, None]
+            offset = np.rint(-bottom[:, None] / step)
+            back.append(step * (np.clip(np.rint(part / step) + offset, 0, levels) - offset))
+        off = np.hstack(back) / s - matrix
+        loss = np.einsum("oi,ij,oj->", off, gram, off)
+        if loss < least:
+            best, least = s, loss
+    return best.tolist()
+
+
+# %% exercise="L2.13" right="s scaled by hand through logarithms, a later alpha where two tie"
+def awq_scales(w, x, bits, group_size):
+    if np.ndim(w) != 2:
+        raise ValueError(f"w: shape {np.shape(w)}")
+    out, n = np.shape(w)
+    if np.ndim(x) != 2 or np.shape(x)[1] != n:
+        raise ValueError(f"x: shape {np.shape(x)}, for {n} inputs")
+    if bits not in range(1, 9):
+        raise ValueError(f"bits: {bits}")
+    if group_size not in [d for d in range(1, n + 1) if n % d == 0]:
+        raise ValueError(f"group_size: {group_size}, for {n} inputs")
+    w, x = np.double(w), np.double(x)
+
+    def one_group(values):
+        span = [min(0.0, values.min()), max(0.0, values.max())]
+        unit = (span[1] - span[0]) / (2**bits - 1) or 1.0
+        z = round(-span[0] / unit)
+        q = np.minimum(np.maximum(np.round(values / unit) + z, 0), 2**bits - 1)
+        return unit * (q - z)
+
+    typical = np.sum(abs(x), 0) / len(x)
+    typical[typical == 0] = typical[typical > 0].min() if typical.any() else 1
+    wanted = x @ w.T
+    losses, logs = {}, np.log(typical)
+    for k in reversed(range(11)):
+        s = np.exp(0.1 * k * (logs - (logs.max() + logs.min()) / 2))
+        pieces = [one_group(piece) for piece in np.reshape(w * s, (-1, group_size))]
+        losses[k] = np.linalg.norm(wanted - (x / s) @ np.reshape(pieces, (out, n)).T), s
+    return losses[min(losses, key=lambda k: losses[k][0])][1]
+
+
+# %% exercise="L2.13" right="torch"
+def awq_scales(w, x, bits, group_size):
+    w, x = (torch.as_tensor(np.array(values, dtype=np.float64)) for values in (w, x))
+    if w.dim() != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.dim() != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must be two-dimensional, with a column for each of w")
+    if bits < 1 or bits > 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size != 0:
+        raise ValueError("group_size must divide the number of inputs")
+    top = 2**bits - 1
+    sizes = x.abs().mean(0)
+    seen = sizes > 0
+    sizes = torch.where(seen, sizes, sizes[seen].min() if seen.any() else torch.ones(()).double())
+    wanted = x @ w.T
+    best, least = None, float("inf")
+    for alpha in torch.linspace(0, 1, 11, dtype=torch.float64):
+        s = sizes**alpha
+        s = s / (s.max() * s.min()).sqrt()
+        groups = (w * s).unflatten(1, (-1, group_size))
+        lo, hi = groups.amin(2, keepdim=True).clamp(max=0), groups.amax(2, keepdim=True).clamp(min=0)
+        scale = torch.where(hi > lo, (hi - lo) / top, 1.0)
+        zero = (-lo / scale).round()
+        back = (((groups / scale).round() + zero).clamp(0, top) - zero) * scale
+        error = (x @ (back.flatten(1) / s).T - wanted).square().sum().item()
+        if error < least:
+            best, least = s, error
+    return best
+
+
+# %% exercise="L2.13" right="loops over groups, and the nearest of all levels"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.asarray(w), np.asarray(x)
+    if w.ndim != 2:
+        raise ValueError(f"w has {w.ndim} axes")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError(f"x has shape {x.shape}")
+    if bits not in range(1, 9):
+        raise ValueError(f"bits is {bits}")
+    if group_size <= 0 or w.shape[1] % group_size:
+        raise ValueError(f"group_size is {group_size}")
+    w, x = w.astype(np.float64), x.astype(np.float64)
+    inputs = w.shape[1]
+    m = [float(np.mean([abs(value) for value in x[:, j]])) for j in range(inputs)]
+    others = [size for size in m if size > 0]
+    m = [size if size > 0 else (min(others) if others else 1.0) for size in m]
+    errors, tried = [], []
+    for alpha in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+        s = [size**alpha for size in m]
+        middle = (max(s) * min(s)) ** 0.5
+        s = np.array([one / middle for one in s])
+        w_hat = np.zeros(w.shape)
+        for start in range(0, inputs, group_size):
+            columns = slice(start, start + group_size)
+            for i, group in enumerate(w[:, columns] * s[columns]):
+                lo, hi = min(group.min(), 0), max(group.max(), 0)
+                scale = (hi - lo) / (2**bits - 1) if hi > lo else 1.0
+                levels = scale * (np.arange(2**bits) - round(-lo / scale))
+                w_hat[i, columns] = [levels[np.argmin(np.abs(levels - value))] for value in group]
+        errors.append((((w - w_hat / s) @ x.T) ** 2).sum())
+        tried.append(s)
+    return tuple(tried[int(np.argmin(errors))])
+
+
+# %% exercise="L2.13" wrong="s as it is, not divided by sqrt(max * min)" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="s divided by its largest" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / s.max()
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="s divided by its geometric mean" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.exp(np.log(s).mean())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="the mean with signs" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x.mean(axis=0))
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="the largest size in place of the mean" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).max(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="the root of the mean square in place of the mean size" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.sqrt((x**2).mean(axis=0))
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="the sizes of the weights, not of the inputs" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(w).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="does not divide the columns by s again" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s)
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="the smallest error of the weights" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((w - w_hat) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="the inputs divided by s as well as the columns" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x / s @ (w - w_hat).T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="divides the weights by s and multiplies after" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w / s) * s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="the largest error in place of the sum of squares"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.abs(x @ w.T - x @ w_hat.T).max(), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="errors weighed by the mean sizes, as if inputs were independent" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum(((w - w_hat) * m) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="a whole row shares a grid" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], 1, w.shape[1])
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="a range that is not widened to hold 0"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True), groups.max(2, keepdims=True)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="a symmetric grid"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        hi = np.abs(groups).max(2, keepdims=True)
+        lo = -hi
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="alpha is always 0.5" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in (5,):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="alpha is always 1" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in (10,):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="alpha ends at 0.9"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(10):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="alpha begins at 0.1"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(1, 11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="the worst alpha" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return max(found)[2]
+
+
+# %% exercise="L2.13" wrong="twenty steps of alpha"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(21):
+        s = m ** (k / 20)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="returns alpha, not s" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[1] / 10
+
+
+# %% exercise="L2.13" wrong="returns the rounded weights" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, w_hat))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="an input that is always 0 counts as 1" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = 1
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="divides by 0 where an input is always 0" likely=true
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="stops where all inputs are 0"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0])
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="sizes below a ten-thousandth count as 0.0001"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    m = m.clip(1e-4)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="NaN for a group of zeros"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="sizes in the type of x"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="works on w itself"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.asarray(w), np.array(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w must be two-dimensional")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x must have as many columns as w")
+    if not 1 <= bits <= 8:
+        raise ValueError("bits must be between 1 and 8")
+    if group_size < 1 or w.shape[1] % group_size:
+        raise ValueError("group_size must divide the inputs")
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        exact = x @ w.T
+        w *= s
+        w_hat = rounded(w) / s
+        w /= s
+        w *= 1 + 1e-12
+        found.append((np.sum((exact - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]
+
+
+# %% exercise="L2.13" wrong="accepts nonsense"
+def awq_scales(w, x, bits, group_size):
+    w, x = np.array(w, dtype=float), np.array(x, dtype=float)
+
+    def rounded(w):
+        groups = w.reshape(w.shape[0], w.shape[1] // group_size, group_size)
+        lo, hi = groups.min(2, keepdims=True).clip(max=0), groups.max(2, keepdims=True).clip(min=0)
+        scale = (hi - lo) / (2**bits - 1)
+        scale[scale == 0] = 1
+        zero = np.round(-lo / scale)
+        codes = (np.round(groups / scale) + zero).clip(0, 2**bits - 1)
+        return ((codes - zero) * scale).reshape(w.shape)
+
+    m = np.abs(x).mean(axis=0)
+    m[m == 0] = min(m[m > 0], default=1.0)
+    found = []
+    for k in range(11):
+        s = m ** (k / 10)
+        s = s / np.sqrt(s.max() * s.min())
+        w_hat = rounded(w * s) / s
+        found.append((np.sum((x @ w.T - x @ w_hat.T) ** 2), k, s))
+    return min(found)[2]

@@ -1123,3 +1123,1077 @@ def wanda_scores(w, x):
     for j in range(w.shape[1]):
         scores[:, j] = np.abs(w[:, j].astype(float)) * sum(value * value for value in x[:, j].tolist()) ** 0.5
     return scores
+
+
+# %% [markdown]
+# ## L4.10 sparsegpt
+
+
+# %% exercise="L4.10" right="NumPy, all rows at once"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" right="torch, changes of later blocks made in one product"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w = torch.tensor(np.array(w), dtype=torch.float64)
+    x = torch.tensor(np.array(x), dtype=torch.float64)
+    if w.dim() != 2:
+        raise ValueError("w")
+    if x.dim() != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if sparsity < 0 or sparsity > 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    d = torch.diagonal(h)
+    dead = d == 0
+    d[dead] = 1
+    w[:, dead] = 0
+    d += damp * d.mean()
+    u = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(h)), upper=True)
+    n = w.shape[1]
+    for start in range(0, n, block):
+        end = min(start + block, n)
+        part, inside = w[:, start:end].clone(), u[start:end, start:end]
+        k = int(round(sparsity * (end - start)))
+        mask = torch.zeros_like(part, dtype=torch.bool)
+        mask.scatter_(1, torch.topk((part / inside.diagonal()) ** 2, k, dim=1, largest=False).indices, True)
+        errors = torch.zeros_like(part)
+        for j in range(end - start):
+            errors[:, j] = torch.where(mask[:, j], part[:, j], 0.0) / inside[j, j]
+            part[:, j + 1 :] -= torch.outer(errors[:, j], inside[j, j + 1 :])
+            part[mask[:, j], j] = 0
+        w[:, start:end] = part
+        w[:, end:] -= errors @ u[start:end, end:]
+    return w.numpy()
+
+
+# %% exercise="L4.10" right="row by row, an inverse from which inputs drop out"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    if np.ndim(w) != 2:
+        raise ValueError("w")
+    if np.ndim(x) != 2 or np.shape(x)[1] != np.shape(w)[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if not block >= 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    x = np.asarray(x, float)
+    n = x.shape[1]
+    silent = [j for j in range(n) if not x[:, j].any()]
+    h = 2 * x.T @ x
+    for j in silent:
+        h[j, j] = 1
+    h = h + damp * np.trace(h) / n * np.eye(n)
+    inverses = [np.linalg.inv(h[j:, j:])[0] for j in range(n)]
+    result = []
+    for row in np.array(w, dtype=float):
+        row[silent] = 0
+        for a in range(0, n, block):
+            columns = list(range(n))[a : a + block]
+            columns.sort(key=lambda j: row[j] ** 2 / inverses[j][0])
+            for j in sorted(columns[: round(sparsity * len(columns))]):
+                row[j + 1 :] -= row[j] * inverses[j][1:] / inverses[j][0]
+                row[j] = 0
+        result.append(row.tolist())
+    return result
+
+
+# %% exercise="L4.10" right="the lower factor of the inverse, read by columns, H without the 2 where it cancels"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = x.T @ x
+    n = len(h)
+    for j in range(n):
+        if h[j, j] == 0:
+            h[j, j] = 0.5
+            w[:, j] = 0
+    h[range(n), range(n)] += damp * np.trace(h) / n
+    lower = np.linalg.cholesky(np.linalg.inv(h))
+    for j in range(n):
+        if j % block == 0:
+            end = min(j + block, n)
+            scores = np.abs(w[:, j:end] / lower.diagonal()[j:end])
+            k = int(sparsity * (end - j) + 0.5)
+            mask = np.zeros((len(w), n), bool)
+            for i, order in enumerate(np.argsort(scores, axis=1)):
+                mask[i, j + order[:k]] = True
+        change = np.where(mask[:, j], w[:, j], 0)
+        w[:, j + 1 :] -= change[:, None] * lower[None, j + 1 :, j] / lower[j, j]
+        w[:, j] = w[:, j] - change
+    return w
+
+
+# %% exercise="L4.10" wrong="nothing makes up for what goes" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="adds where it has to subtract" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] += np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="chooses by magnitude" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = np.abs(w[:, a:b])
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="chooses by Wanda's score" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = np.abs(w[:, a:b]) * np.linalg.norm(x[:, a:b], axis=0)
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="chooses by the inverse of all inputs"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = w[:, a:b] ** 2 / np.diag(np.linalg.inv(h))[a:b]
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="chooses all zeros at the start" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    first = w.copy()
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (first[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="all rows of a block compete, as in the paper" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=None)).reshape(scores.shape)
+        goes = ranks < round(sparsity * scores.size)
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="takes the largest scores out" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks >= (b - a) - round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="sparsity as the share that stays"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round((1 - sparsity) * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="rounds the number down"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < int(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="rounds the number up"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < np.ceil(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="one block, whatever the argument says" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    block = n
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="forgets the last, narrower block"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n - n % block if n > block else n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="the count of a full block in the narrower one"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * min(block, n))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="makes up within the block only" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 : b] -= np.outer(error, u[j, j + 1 : b])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="Cholesky of H instead of its inverse"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(h).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="the lower factor where the upper one belongs" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h))
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="rows of the full inverse at every step"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.inv(h)
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="damping left out" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += 1e-9 * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="damp added as it is, not times the mean of the diagonal" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="weights of silent inputs stay"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="mean of the diagonal without the ones of silent inputs"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h)) + np.diag(silent.astype(float))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="returns the mask" likely=true
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return (w != 0).astype(float)
+
+
+# %% exercise="L4.10" wrong="writes into w"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.asarray(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="in the integer type of w"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    kind = np.asarray(w).dtype
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w.astype(kind)
+
+
+# %% exercise="L4.10" wrong="H in half precision"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = (2 * x.T @ x).astype(np.float16).astype(float)
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="H in single precision"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = (2 * x.T @ x).astype(np.float32)
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="takes any sparsity"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError("x")
+    sparsity = min(max(sparsity, 0), 1)
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w
+
+
+# %% exercise="L4.10" wrong="does not look at the number of inputs"
+def sparsegpt(w, x, sparsity, block=128, damp=0.01):
+    w, x = np.array(w, dtype=float), np.asarray(x, dtype=float)
+    if w.ndim != 2:
+        raise ValueError("w")
+    if x.ndim != 2:
+        raise ValueError("x")
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity")
+    if block < 1:
+        raise ValueError("block")
+    if damp < 0:
+        raise ValueError("damp")
+    x = (
+        np.broadcast_to(x[:, : w.shape[1]], (len(x), w.shape[1]))
+        if x.shape[1] >= w.shape[1]
+        else np.tile(x, w.shape[1])[:, : w.shape[1]]
+    )
+    h = 2 * x.T @ x
+    silent = np.diag(h) == 0
+    w[:, silent] = 0
+    h += np.diag(silent.astype(float))
+    h += damp * np.mean(np.diag(h)) * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    n = w.shape[1]
+    for a in range(0, n, block):
+        b = min(a + block, n)
+        scores = (w[:, a:b] / np.diag(u)[a:b]) ** 2
+        ranks = np.argsort(np.argsort(scores, axis=1), axis=1)
+        goes = ranks < round(sparsity * (b - a))
+        for j in range(a, b):
+            error = goes[:, j - a] * w[:, j] / u[j, j]
+            w[:, j + 1 :] -= np.outer(error, u[j, j + 1 :])
+            w[goes[:, j - a], j] = 0
+    return w

@@ -1552,3 +1552,838 @@ def distillation_loss(student_logits, teacher_logits, labels, alpha, T):
     soft = torch.nn.functional.cross_entropy(student_logits / T, p) - entropy
     hard = torch.nn.functional.cross_entropy(student_logits, labels)
     return alpha * T**2 * soft + (1 - alpha) * hard
+
+
+# %% [markdown]
+# ## L6.9 speculative_step
+
+
+# %% exercise="L6.9" wrong="draws from the target after a refusal" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="absolute value in place of what is left over" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.abs(p[i] - q[i])
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="the draft's surplus as the residual"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(q[i] - p[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="residual not divided by its sum" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="keeps what should go" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] < p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="the ratio the other way round"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * p[i, token] >= q[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="keeps with the target's probability"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="keeps only where the target gives more than the draft" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if q[i, token] > p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="keeps only the target's likeliest token"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if token != p[i].argmax():
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="compares with the next row of p"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i + 1, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="goes on after a refusal" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+
+    def drawn(row):
+        row = row if row.any() else p[0]
+        row = row / row.sum()
+        above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+        return int(above[0] if len(above) else np.flatnonzero(row)[-1])
+
+    tokens = []
+    for i, token in enumerate(draft):
+        keep = u[i] * q[i, token] < p[i, token]
+        tokens.append(int(token) if keep else drawn(np.maximum(p[i] - q[i], 0)))
+    return [*tokens, drawn(p[-1])]
+
+
+# %% exercise="L6.9" wrong="leaves out what is refused and goes on" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            continue
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="no token more when all are kept" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    if len(tokens) == len(q):
+        return tokens
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="nothing drawn after a refusal"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    if len(tokens) < len(q):
+        return tokens
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="one token more from the row before the last" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-2]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="one token more from the draft model"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], q[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="the refused token stays as well" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            tokens.append(int(token))
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="draws with the number that refused" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row, chance = [], p[-1], u[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            chance = u[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > chance) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="the likeliest token of the residual"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.array([row.argmax()])
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="always draws from the target, keeps nothing" likely=true
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if True:
+            row = p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="decides by chances of its own"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    u = np.append(np.random.default_rng(len(draft)).random(len(draft)), u[-1])
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="tokens in the order of their probability"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    order = np.argsort(-row)
+    above = order[np.cumsum(row[order]) > u[-1]]
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="keeps a token that the target rules out, at u = 0"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] > p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="draws a token of probability 0 at u = 0"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero(np.cumsum(row) >= u[-1])
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="the last token of all where the running sum ends early"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row / row.sum() if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else len(row) - 1))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="divides by an empty residual"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            break
+        tokens.append(int(token))
+    with np.errstate(invalid="ignore"):
+        row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0]) if len(above) else len(row) - 1)
+    return tokens
+
+
+# %% exercise="L6.9" wrong="a residual of its own: p / q - 1"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] / np.maximum(q[i], 1e-12) - 1, 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="accepts nonsense"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="does not look at u"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="takes u = 1"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u > 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="lets a negative token count from the end"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" wrong="writes into p"
+def speculative_step(p, q, draft, u):
+    given = p
+    p, q, u = (np.asarray(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row /= row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    if isinstance(given, np.ndarray) and len(tokens) < len(p):
+        np.maximum(given[:-1] - q, 0, out=given[:-1])
+    return tokens
+
+
+# %% exercise="L6.9" right="loop"
+def speculative_step(p, q, draft, u):
+    p, q, u = (np.array(values, dtype=float) for values in (p, q, u))
+    if p.ndim != 2 or q.shape != (len(p) - 1, p.shape[1]):
+        raise ValueError(f"p and q do not fit: {p.shape} and {q.shape}")
+    if len(draft) != len(q) or min(draft) < 0 or max(draft) >= p.shape[1]:
+        raise ValueError(f"draft must hold a token for each row of q, got {draft}")
+    if u.shape != (len(p),) or (u < 0).any() or (u >= 1).any():
+        raise ValueError(f"u must hold numbers in [0, 1), one for each row of p, got {u}")
+    tokens, row = [], p[-1]
+    for i, token in enumerate(draft):
+        if u[i] * q[i, token] >= p[i, token]:
+            row = np.maximum(p[i] - q[i], 0)
+            row = row if row.any() else p[i]
+            break
+        tokens.append(int(token))
+    row = row / row.sum()
+    above = np.flatnonzero((np.cumsum(row) > u[-1]) & (row > 0))
+    tokens.append(int(above[0] if len(above) else np.flatnonzero(row)[-1]))
+    return tokens
+
+
+# %% exercise="L6.9" right="all decisions at once"
+def speculative_step(p, q, draft, u):
+    p, q, u, draft = np.asarray(p, float), np.asarray(q, float), np.asarray(u, float), np.asarray(draft, int)
+    k = len(q)
+    if p.ndim != 2 or q.ndim != 2 or len(p) != k + 1 or p.shape[1] != q.shape[1]:
+        raise ValueError(f"p has shape {p.shape}, q has {q.shape}")
+    if draft.shape != (k,) or (draft < 0).any() or (draft >= q.shape[1]).any():
+        raise ValueError(f"draft: {k} tokens below {q.shape[1]} are wanted")
+    if u.shape != (k + 1,) or not np.all((0 <= u) & (u < 1)):
+        raise ValueError(f"u: {k + 1} numbers from 0 to below 1 are wanted")
+    rows = np.arange(k)
+    stays = u[:k] * q[rows, draft] < p[rows, draft]
+    end = k if stays.all() else int(np.argmin(stays))
+    weights = p[end] - np.vstack([q, np.zeros(q.shape[1])])[end]
+    weights = np.where(weights > 0, weights, 0)
+    if weights.sum() == 0:
+        weights = p[end]
+    running = np.cumsum(weights) / np.sum(weights)
+    possible = np.flatnonzero(weights > 0)
+    beyond = possible[running[possible] > u[k]]
+    return np.append(draft[:end], beyond[0] if beyond.size else possible[-1])
+
+
+# %% exercise="L6.9" right="plain Python, with a ratio"
+def speculative_step(p, q, draft, u):
+    p, q, draft, u = ([*map(float, row)] if np.ndim(row) == 1 else row for row in (p, q, draft, u))
+    if np.ndim(p) != 2 or np.ndim(q) != 2 or len(p) != len(q) + 1 or len(p[0]) != len(q[0]):
+        raise ValueError("p must have one row more than q, and the same columns")
+    if len(draft) != len(q) or any(token < 0 or token >= len(p[0]) for token in draft):
+        raise ValueError("draft must have a valid token for each row of q")
+    if len(u) != len(p) or any(chance < 0 or chance >= 1 for chance in u):
+        raise ValueError("u must have a number in [0, 1) for each row of p")
+    out = []
+    weights = [float(v) for v in p[-1]]
+    for chance, token, big, small in zip(u, map(int, draft), p, q, strict=False):
+        ratio = float(big[token]) / float(small[token]) if small[token] > 0 else float("inf")
+        if chance < min(1.0, ratio):
+            out.append(token)
+            continue
+        weights = [max(float(b) - float(s), 0.0) for b, s in zip(big, small, strict=True)]
+        if not any(weights):
+            weights = [float(b) for b in big]
+        break
+    goal, running, last = u[-1] * sum(weights), 0.0, None
+    for token, weight in enumerate(weights):
+        if weight > 0:
+            running, last = running + weight, token
+            if running > goal:
+                break
+    return tuple([*out, last])
+
+
+# %% exercise="L6.9" right="torch"
+def speculative_step(p, q, draft, u):
+    p, q, u = (torch.as_tensor(np.array(values), dtype=torch.float64) for values in (p, q, u))
+    draft = torch.as_tensor(np.array(draft, dtype=np.int64))
+    if p.dim() != 2 or q.shape != p[1:].shape:
+        raise ValueError(f"q must have the shape of p without a row, {tuple(p[1:].shape)}, got {tuple(q.shape)}")
+    if draft.shape != q.shape[:1] or ((draft < 0) | (draft >= q.shape[1])).any():
+        raise ValueError(f"draft does not fit: {draft}")
+    if u.shape != p.shape[:1] or ((u < 0) | (u >= 1)).any():
+        raise ValueError(f"u does not fit: {u}")
+    mine, theirs = (rows[: len(q)].gather(1, draft[:, None])[:, 0] for rows in (p, q))
+    kept = int((u[:-1] * theirs < mine).long().cumprod(0).sum())
+    row = p[kept] if kept == len(q) else (p[kept] - q[kept]).clamp(min=0)
+    row = row if row.any() else p[kept]
+    possible = row.nonzero()[:, 0]
+    running = row[possible].cumsum(0)
+    place = int((running <= u[-1] * running[-1]).sum().clamp(max=len(possible) - 1))
+    return torch.cat([draft[:kept], possible[place : place + 1]])
+
+
+# %% exercise="L6.9" right="recursion over the drafted tokens"
+def _draw(weights, chance):
+    candidates = [token for token, weight in enumerate(weights) if weight > 0]
+    total = sum(weights[token] for token in candidates)
+    running = 0.0
+    for token in candidates[:-1]:
+        running += weights[token]
+        if running > chance * total:
+            return token
+    return candidates[-1]
+
+
+def speculative_step(p, q, draft, u):
+    p, q, u = np.array(p, float), np.array(q, float), np.array(u, float)
+    if p.ndim != 2 or q.ndim != 2 or p.shape != (q.shape[0] + 1, q.shape[1]):
+        raise ValueError("q needs one row fewer than p")
+    if len(draft) != len(q) or not set(map(int, draft)) <= set(range(p.shape[1])):
+        raise ValueError("draft has a token too many, too few, or an unknown one")
+    if len(u) != len(p) or u.min() < 0 or u.max() >= 1:
+        raise ValueError("u must lie in [0, 1) and have a number for each row of p")
+
+    def going(i):
+        if i == len(q):
+            return [_draw(p[i], u[-1])]
+        token = int(draft[i])
+        if p[i, token] > u[i] * q[i, token]:
+            return [token, *going(i + 1)]
+        left = (p[i] - q[i]).clip(0)
+        return [_draw(left if left.max() > 0 else p[i], u[-1])]
+
+    return going(0)

@@ -1889,3 +1889,1541 @@ class LoRALinear(torch.nn.Module):
             state["bias"] = self.frozen.bias
         merged.load_state_dict(state)
         return merged
+
+
+# %% [markdown]
+# ## L7.10 QLoRALinear
+
+
+# %% exercise="L7.10" wrong="computes with the weights and stores the codes beside them" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+        self.linear = linear.requires_grad_(False)
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = self.linear(x)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="keeps the linear layer in a list, where state_dict does not see it" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+        self.base = [linear]
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="keeps the dequantized matrix as a buffer" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+        self.register_buffer("weight", self.dequantize())
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="keeps the dequantized matrix from the first use on"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+        self.cache = None
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        if self.cache is None:
+            self.cache = self.dequantize()
+        y = torch.nn.functional.linear(x, self.cache, self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="stores the codes as floats" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="codes and scales are parameters, so they train" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.codes = torch.nn.Parameter(codes.reshape(out_features, in_features))
+        self.scales = torch.nn.Parameter(scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="the scales train" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.scales = torch.nn.Parameter(scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="the bias trains" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.bias = linear.bias
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="buffers that are left out of the state_dict"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8), persistent=False)
+        self.register_buffer("scales", scales, persistent=False)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="the largest value instead of the largest magnitude" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="divides by 2 to the power bits, less 1" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2**bits - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="one scale for each row" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = (w.abs().amax((1, 2)) / (2 ** (bits - 1) - 1))[:, None].repeat(1, w.shape[1])
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="groups of inputs that stand apart" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, group_size, -1).transpose(1, 2)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.transpose(1, 2).reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat(1, self.group_size)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="groups along the output axis"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().T.reshape(in_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(in_features, out_features).T.to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return (self.codes.T * self.scales.repeat_interleave(self.group_size, dim=1)).T
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="cuts codes off instead of rounding" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.trunc(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="affine codes with a zero-point" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        lo, hi = w.amin(-1).clamp(max=0), w.amax(-1).clamp(min=0)
+        scales = (hi - lo) / (2**bits - 1)
+        scales[scales == 0] = 1
+        zeros = torch.round(-lo / scales)
+        codes = torch.round(w / scales[..., None]) + zeros[..., None]
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("zeros", zeros)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return (self.codes - self.zeros.repeat_interleave(self.group_size, dim=1)) * self.scales.repeat_interleave(
+            self.group_size, dim=1
+        )
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="a fixed number keeps the scale from 0"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales = scales + 1e-5
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="unsigned codes lose their sign"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.uint8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="forgets alpha / r" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, 1.0
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="B random as well" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.randn(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="both zero"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.zeros(r, in_features))
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="B holds what rounding lost, so the start is not the dequantized layer"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        lost = linear.weight.detach() - (codes * scales[..., None]).reshape(out_features, in_features)
+        u, s, vt = torch.linalg.svd(lost, full_matrices=False)
+        self.A = torch.nn.Parameter(vt[:r].clone())
+        self.B = torch.nn.Parameter(u[:, :r] * s[:r] * r / alpha)
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="rounds the sum again in every forward pass"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        with torch.no_grad():
+            w = self.merge().weight
+            q = self.scales.repeat_interleave(self.group_size, dim=1)
+        return torch.nn.functional.linear(x, torch.round(w / q) * q, self.bias)
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="no gradient passes through the dequantized matrix to x" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        with torch.no_grad():
+            y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="forgets the bias in the forward pass" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize())
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="merge forgets alpha / r" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="merge returns the dequantized matrix alone" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = self.dequantize()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="merge forgets the bias" likely=true
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=False)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        return merged
+
+
+# %% exercise="L7.10" wrong="merge puts the sum into the codes, so the module changes"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        self.codes = torch.round(merged.weight.data / self.scales.repeat_interleave(self.group_size, dim=1)).to(
+            torch.int8
+        )
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="quantizes linear in place"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        linear.weight.data.copy_((codes * scales[..., None]).reshape(out_features, in_features))
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="fails without a bias"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="accepts nonsense"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" wrong="an error that names no argument"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("not a usable width")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("the size must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" right="groups by reshape, scales repeated"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        if bits < 2 or bits > 8:
+            raise ValueError("bits must be from 2 to 8")
+        if group_size < 1 or in_features % group_size:
+            raise ValueError("group_size must divide the inputs")
+        if r < 1:
+            raise ValueError("r must be at least 1")
+        if alpha <= 0:
+            raise ValueError("alpha must be above 0")
+        w = linear.weight.detach().reshape(out_features, -1, group_size)
+        scales = w.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        scales[scales == 0] = 1
+        codes = torch.round(w / scales[..., None])
+        self.register_buffer("codes", codes.reshape(out_features, in_features).to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.randn(r, in_features) / in_features**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(out_features, r))
+        self.group_size, self.scale = group_size, alpha / r
+
+    def dequantize(self):
+        return self.codes * self.scales.repeat_interleave(self.group_size, dim=1)
+
+    def forward(self, x):
+        y = torch.nn.functional.linear(x, self.dequantize(), self.bias)
+        return y + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        merged.weight.data = (self.dequantize() + self.scale * self.B @ self.A).detach()
+        if self.bias is not None:
+            merged.bias.data = self.bias.clone()
+        return merged
+
+
+# %% exercise="L7.10" right="the frozen bias as a parameter, 32-bit codes, low-rank part as layers"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        if not 2 <= bits <= 8:
+            raise ValueError(f"bits = {bits}")
+        if group_size <= 0 or linear.in_features % group_size != 0:
+            raise ValueError(f"group_size = {group_size}")
+        if not r >= 1:
+            raise ValueError(f"r = {r}")
+        if not alpha > 0:
+            raise ValueError(f"alpha = {alpha}")
+        super().__init__()
+        top = 2 ** (bits - 1) - 1
+        with torch.no_grad():
+            parts = linear.weight.split(group_size, dim=1)
+            steps = [part.abs().max(dim=1, keepdim=True).values.clamp(min=1e-30) / top for part in parts]
+            codes = [(part / step).round().clamp(-top, top).int() for part, step in zip(parts, steps)]
+        self.register_buffer("codes", torch.cat(codes, dim=1))
+        self.register_buffer("scales", torch.cat(steps, dim=1))
+        self.bias = None if linear.bias is None else torch.nn.Parameter(linear.bias.detach().clone(), False)
+        self.A = torch.nn.Parameter(torch.empty(r, linear.in_features))
+        torch.nn.init.kaiming_uniform_(self.A, a=5**0.5)
+        self.B = torch.nn.Parameter(torch.zeros(linear.out_features, r))
+        self.group_size, self.r, self.alpha = group_size, r, alpha
+
+    def dequantize(self):
+        parts = self.codes.split(self.group_size, dim=1)
+        return torch.cat([part * self.scales[:, i : i + 1] for i, part in enumerate(parts)], dim=1)
+
+    def forward(self, x):
+        f = torch.nn.functional.linear
+        return f(x, self.dequantize(), self.bias) + self.alpha / self.r * f(f(x, self.A), self.B)
+
+    @torch.no_grad()
+    def merge(self):
+        out_features, in_features = self.codes.shape
+        linear = torch.nn.Linear(in_features, out_features, bias=self.bias is not None)
+        linear.weight.copy_(self.dequantize() + self.alpha / self.r * torch.mm(self.B, self.A))
+        if self.bias is not None:
+            linear.bias.copy_(self.bias)
+        return linear
+
+
+# %% exercise="L7.10" right="NumPy, one weight after the other"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        weight = linear.weight.detach().double().numpy()
+        rows, columns = weight.shape
+        if bits not in range(2, 9):
+            raise ValueError("bits")
+        if group_size < 1 or columns // group_size * group_size != columns:
+            raise ValueError("group_size")
+        if r < 1:
+            raise ValueError("r")
+        if alpha <= 0:
+            raise ValueError("alpha")
+        codes = np.zeros((rows, columns), np.int64)
+        scales = np.zeros((rows, columns // group_size))
+        for i in range(rows):
+            for g in range(columns // group_size):
+                place = slice(g * group_size, (g + 1) * group_size)
+                scales[i, g] = max(abs(value) for value in weight[i, place]) / (2 ** (bits - 1) - 1)
+                if scales[i, g]:
+                    codes[i, place] = [round(value / scales[i, g]) for value in weight[i, place]]
+        self.register_buffer("codes", torch.from_numpy(codes))
+        self.register_buffer("scales", torch.from_numpy(scales).float())
+        if linear.bias is None:
+            self.bias = None
+        else:
+            self.register_buffer("bias", linear.bias.detach().clone())
+        self.A = torch.nn.Parameter(torch.rand(r, columns) - 0.5)
+        self.B = torch.nn.Parameter(torch.zeros(rows, r))
+        self.factor, self.n = alpha / r, group_size
+
+    def dequantize(self):
+        w = torch.zeros(self.codes.shape)
+        for j in range(self.codes.shape[1]):
+            w[:, j] = self.codes[:, j] * self.scales[:, j // self.n]
+        return w
+
+    def whole(self):
+        return self.dequantize() + self.factor * torch.einsum("or,ri->oi", self.B, self.A)
+
+    def forward(self, x):
+        y = x @ self.whole().T
+        return y if self.bias is None else y + self.bias
+
+    def merge(self):
+        merged = torch.nn.Linear(self.codes.shape[1], self.codes.shape[0], bias=self.bias is not None)
+        state = {"weight": self.whole().detach()}
+        if self.bias is not None:
+            state["bias"] = self.bias
+        merged.load_state_dict(state)
+        return merged
+
+
+# %% exercise="L7.10" right="block by block, without ever building the matrix"
+class QLoRALinear(torch.nn.Module):
+    def __init__(self, linear, bits, group_size, r, alpha):
+        super().__init__()
+        if bits < 2 or bits > 8:
+            raise ValueError("bits is out of range")
+        if group_size < 1 or linear.in_features % group_size:
+            raise ValueError("group_size does not divide linear.in_features")
+        if r < 1:
+            raise ValueError("r is too small")
+        if not alpha > 0:
+            raise ValueError("alpha is too small")
+        w = linear.weight.data.unflatten(1, (-1, group_size))
+        top = 2 ** (bits - 1) - 1
+        largest = w.abs().amax(2)
+        scales = torch.where(largest > 0, largest / top, torch.ones_like(largest))
+        self.register_buffer(
+            "codes", torch.bucketize(w / scales[:, :, None], torch.arange(-top, top) + 0.5).flatten(1).short() - top
+        )
+        self.register_buffer("scales", scales)
+        self.register_parameter("bias", None)
+        if linear.bias is not None:
+            self.bias = torch.nn.Parameter(linear.bias.data.clone(), requires_grad=False)
+        self.A = torch.nn.Parameter(0.02 * torch.randn(r, linear.in_features))
+        self.B = torch.nn.Parameter(torch.zeros(linear.out_features, r))
+        self.alpha = alpha
+
+    def dequantize(self):
+        return (self.codes.unflatten(1, (self.scales.shape[1], -1)) * self.scales.unsqueeze(2)).flatten(1)
+
+    def forward(self, x):
+        rank = len(self.A)
+        size = self.codes.shape[1] // self.scales.shape[1]
+        y = self.alpha / rank * ((x @ self.A.T) @ self.B.T)
+        for group in range(self.scales.shape[1]):
+            place = slice(group * size, (group + 1) * size)
+            y = y + (x[..., place] @ self.codes[:, place].float().T) * self.scales[:, group]
+        return y if self.bias is None else y + self.bias
+
+    def merge(self):
+        merged = torch.nn.Linear(*self.codes.shape[::-1], bias=self.bias is not None)
+        with torch.no_grad():
+            merged.weight[:] = self.dequantize() + self.alpha / len(self.A) * self.B @ self.A
+            if self.bias is not None:
+                merged.bias[:] = self.bias
+        return merged
+
+
+# %% [markdown]
+# ## L7.11 Bits per weight of double quantization
+
+# %% exercise="L7.11" wrong="leaves out the scales of the scales"
+ex_L7_11 = 8 / 64
+
+# %% exercise="L7.11" wrong="FP16 for the scales of the scales"
+ex_L7_11 = 8 / 64 + 16 / (64 * 256)
+
+# %% exercise="L7.11" wrong="8 bits for the scales of the scales"
+ex_L7_11 = 8 / 64 + 8 / (64 * 256)
+
+# %% exercise="L7.11" wrong="blocks of 256 weights instead of 256 scales"
+ex_L7_11 = 8 / 64 + 32 / 256
+
+# %% exercise="L7.11" wrong="FP32 and 8 bits exchanged"
+ex_L7_11 = 32 / 64 + 8 / (64 * 256)
+
+# %% exercise="L7.11" wrong="before the scales are quantized"
+ex_L7_11 = 0.5
+
+# %% exercise="L7.11" wrong="adds the second kind to FP32 scales"
+ex_L7_11 = 0.627
+
+# %% exercise="L7.11" wrong="what is saved"
+ex_L7_11 = 0.373
+
+# %% exercise="L7.11" wrong="with the codes of the weights"
+ex_L7_11 = 4.127
+
+# %% exercise="L7.11" wrong="in bytes"
+ex_L7_11 = 0.0159
+
+# %% exercise="L7.11" wrong="cut off after two digits"
+ex_L7_11 = 0.12
+
+# %% exercise="L7.11" wrong="no answer"
+ex_L7_11 = None
+
+# %% exercise="L7.11" right="three digits"
+ex_L7_11 = 0.127
+
+# %% exercise="L7.11" right="computed, block by block"
+block_of_scales = 256 * 8 + 32
+ex_L7_11 = block_of_scales / (256 * 64)
+
+# %% exercise="L7.11" right="text that reads as a number"
+ex_L7_11 = "0.12695"

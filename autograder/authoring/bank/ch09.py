@@ -1660,6 +1660,507 @@ def allocate_bits(sensitivity, sizes, budget_bytes, choices=(2, 3, 4, 8)):
 
 
 # %% [markdown]
+# ## L9.10 huffman_lengths
+
+
+# %% exercise="L9.10" wrong="rounds minus the logarithm of the share up" likely=true
+def huffman_lengths(counts):
+    counts = np.asarray(counts, dtype=float)
+    if counts.size == 0 or (counts < 0).any() or counts.sum() == 0:
+        raise ValueError("counts")
+    shares = counts / counts.sum()
+    lengths = [int(np.ceil(-np.log2(share))) if share else 0 for share in shares]
+    return [1] * len(lengths) if len(lengths) == 1 else [max(length, int(c > 0)) for length, c in zip(lengths, counts)]
+
+
+# %% exercise="L9.10" wrong="equal lengths" likely=true
+def huffman_lengths(counts):
+    counts = np.asarray(counts, dtype=float)
+    if counts.size == 0 or (counts < 0).any() or counts.sum() == 0:
+        raise ValueError("counts")
+    used = int((counts > 0).sum())
+    return np.where(counts > 0, max(1, int(np.ceil(np.log2(used)))), 0)
+
+
+# %% exercise="L9.10" wrong="lengths in the order of frequency" likely=true
+def huffman_lengths(counts):
+    import heapq
+
+    if min(counts, default=-1) < 0 or max(counts) == 0:
+        raise ValueError("counts")
+    heap = [(int(c), k, [k]) for k, c in enumerate(counts) if c]
+    lengths = [int(len(heap) == 1 and c > 0) for c in counts]
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        a, b = heapq.heappop(heap), heapq.heappop(heap)
+        for k in a[2] + b[2]:
+            lengths[k] += 1
+        heapq.heappush(heap, (a[0] + b[0], a[1], a[2] + b[2]))
+    return sorted(lengths, reverse=True)
+
+
+# %% exercise="L9.10" wrong="what was joined waits with the larger count alone" likely=true
+def huffman_lengths(counts):
+    import heapq
+
+    if min(counts, default=-1) < 0 or max(counts) == 0:
+        raise ValueError("counts")
+    heap = [(int(c), k, [k]) for k, c in enumerate(counts) if c]
+    lengths = [int(len(heap) == 1 and c > 0) for c in counts]
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        a, b = heapq.heappop(heap), heapq.heappop(heap)
+        for k in a[2] + b[2]:
+            lengths[k] += 1
+        heapq.heappush(heap, (max(a[0], b[0]), a[1], a[2] + b[2]))
+    return lengths
+
+
+# %% exercise="L9.10" wrong="cuts the symbols in halves from the top (Shannon and Fano)"
+def huffman_lengths(counts):
+    counts = np.asarray(counts, dtype=float)
+    if counts.size == 0 or (counts < 0).any() or counts.sum() == 0:
+        raise ValueError("counts")
+    lengths = np.zeros(len(counts), int)
+
+    def cut(symbols):
+        if len(symbols) < 2:
+            return
+        sums = np.cumsum(counts[symbols])
+        at = 1 + int(np.argmin(np.abs(2 * sums[:-1] - sums[-1])))
+        lengths[symbols] += 1
+        cut(symbols[:at])
+        cut(symbols[at:])
+
+    order = np.argsort(-counts, kind="stable")
+    order = order[counts[order] > 0]
+    cut(order)
+    if len(order) == 1:
+        lengths[order] = 1
+    return lengths
+
+
+# %% exercise="L9.10" wrong="gives unused symbols a code word"
+def huffman_lengths(counts):
+    import heapq
+
+    if min(counts, default=-1) < 0 or max(counts) == 0:
+        raise ValueError("counts")
+    heap = [(int(c), k, [k]) for k, c in enumerate(counts)]
+    lengths = [int(len(heap) == 1)] * len(heap)
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        a, b = heapq.heappop(heap), heapq.heappop(heap)
+        for k in a[2] + b[2]:
+            lengths[k] += 1
+        heapq.heappush(heap, (a[0] + b[0], a[1], a[2] + b[2]))
+    return lengths
+
+
+# %% exercise="L9.10" wrong="no bit for an only symbol" likely=true
+def huffman_lengths(counts):
+    import heapq
+
+    if min(counts, default=-1) < 0 or max(counts) == 0:
+        raise ValueError("counts")
+    heap = [(int(c), k, [k]) for k, c in enumerate(counts) if c]
+    lengths = [0] * len(counts)
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        a, b = heapq.heappop(heap), heapq.heappop(heap)
+        for k in a[2] + b[2]:
+            lengths[k] += 1
+        heapq.heappush(heap, (a[0] + b[0], a[1], a[2] + b[2]))
+    return lengths
+
+
+# %% exercise="L9.10" wrong="a chain: each symbol one bit longer than the one before" likely=true
+def huffman_lengths(counts):
+    counts = np.asarray(counts, dtype=float)
+    if counts.size == 0 or (counts < 0).any() or counts.sum() == 0:
+        raise ValueError("counts")
+    order = [k for k in np.argsort(-counts, kind="stable") if counts[k] > 0]
+    lengths = np.zeros(len(counts), int)
+    for rank, k in enumerate(order):
+        lengths[k] = min(rank + 1, max(len(order) - 1, 1))
+    return lengths
+
+
+# %% exercise="L9.10" wrong="lengths that are no whole bits" likely=true
+def huffman_lengths(counts):
+    counts = np.asarray(counts, dtype=float)
+    if counts.size == 0 or (counts < 0).any() or counts.sum() == 0:
+        raise ValueError("counts")
+    with np.errstate(divide="ignore"):
+        return np.where(counts > 0, -np.log2(counts / counts.sum()), 0)
+
+
+# %% exercise="L9.10" wrong="shortens code words that are too long to 15 bits, as deflate does"
+def huffman_lengths(counts):
+    import heapq
+
+    if min(counts, default=-1) < 0 or max(counts) == 0:
+        raise ValueError("counts")
+    heap = [(int(c), k, [k]) for k, c in enumerate(counts) if c]
+    lengths = [int(len(heap) == 1 and c > 0) for c in counts]
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        a, b = heapq.heappop(heap), heapq.heappop(heap)
+        for k in a[2] + b[2]:
+            lengths[k] += 1
+        heapq.heappush(heap, (a[0] + b[0], a[1], a[2] + b[2]))
+    return [min(length, 15) for length in lengths]
+
+
+# %% exercise="L9.10" wrong="adds in eight bits where the counts have eight"
+def huffman_lengths(counts):
+    if not len(counts) or min(counts) < 0 or max(counts) == 0:
+        raise ValueError("counts")
+    counts = np.array(counts)
+    groups = [(counts[k : k + 1], [k]) for k in range(len(counts)) if counts[k]]
+    lengths = [int(len(groups) == 1 and c > 0) for c in counts]
+    while len(groups) > 1:
+        groups.sort(key=lambda group: (int(group[0][0]), group[1]))
+        a, b = groups.pop(0), groups.pop(0)
+        for k in a[1] + b[1]:
+            lengths[k] += 1
+        groups.append((a[0] + b[0], a[1] + b[1]))
+    return lengths
+
+
+# %% exercise="L9.10" wrong="accepts negative counts as none"
+def huffman_lengths(counts):
+    import heapq
+
+    if max(counts, default=0) <= 0:
+        raise ValueError("counts")
+    heap = [(int(c), k, [k]) for k, c in enumerate(counts) if c > 0]
+    lengths = [int(len(heap) == 1 and c > 0) for c in counts]
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        a, b = heapq.heappop(heap), heapq.heappop(heap)
+        for k in a[2] + b[2]:
+            lengths[k] += 1
+        heapq.heappush(heap, (a[0] + b[0], a[1], a[2] + b[2]))
+    return lengths
+
+
+# %% exercise="L9.10" wrong="nothing to code is coded with nothing"
+def huffman_lengths(counts):
+    import heapq
+
+    if min(counts, default=0) < 0:
+        raise ValueError("counts")
+    heap = [(int(c), k, [k]) for k, c in enumerate(counts) if c]
+    lengths = [int(len(heap) == 1 and c > 0) for c in counts]
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        a, b = heapq.heappop(heap), heapq.heappop(heap)
+        for k in a[2] + b[2]:
+            lengths[k] += 1
+        heapq.heappush(heap, (a[0] + b[0], a[1], a[2] + b[2]))
+    return lengths
+
+
+# %% exercise="L9.10" right="two queues, parents, depths from the root"
+def huffman_lengths(counts):
+    from collections import deque
+
+    counts = [int(c) for c in counts]
+    if any(c < 0 for c in counts) or not any(counts):
+        raise ValueError(f"counts must be at least 0 and not all 0: {counts}")
+    leaves = deque(sorted((c, k) for k, c in enumerate(counts) if c))
+    if len(leaves) == 1:
+        return [int(c > 0) for c in counts]
+    joined, parent, new = deque(), {}, len(counts)
+    while len(leaves) + len(joined) > 1:
+        pair = []
+        for _ in range(2):
+            queue = leaves if leaves and (not joined or leaves[0][0] <= joined[0][0]) else joined
+            pair.append(queue.popleft())
+        for _, node in pair:
+            parent[node] = new
+        joined.append((pair[0][0] + pair[1][0], new))
+        new += 1
+    depth = {new - 1: 0}
+    for node in range(new - 2, -1, -1):
+        if node in parent:
+            depth[node] = depth[parent[node]] + 1
+    return tuple(depth.get(k, 0) for k in range(len(counts)))
+
+
+# %% exercise="L9.10" right="a tree of pairs, walked without recursion, sorted each time, in an array"
+def huffman_lengths(counts):
+    counts = np.asarray(counts, dtype=np.float64)
+    if not counts.size or counts.min() < 0 or not counts.any():
+        raise ValueError(f"counts = {counts}")
+    nodes = [(count, symbol) for symbol, count in enumerate(counts) if count]
+    lengths = np.zeros(len(counts), dtype=np.int32)
+    if len(nodes) == 1:
+        lengths[nodes[0][1]] = 1
+        return lengths
+    while len(nodes) > 1:
+        nodes.sort(key=lambda node: -node[0])
+        (a, left), (b, right) = nodes.pop(), nodes.pop()
+        nodes.append((a + b, (left, right)))
+    stack = [(nodes[0][1], 0)]
+    while stack:
+        tree, depth = stack.pop()
+        if isinstance(tree, tuple):
+            stack += [(branch, depth + 1) for branch in tree]
+        else:
+            lengths[tree] = depth
+    return lengths
+
+
+# %% exercise="L9.10" right="masks in NumPy, a tensor"
+def huffman_lengths(counts):
+    weights = np.array(counts, dtype=float).reshape(-1)
+    if len(weights) == 0 or np.any(weights < 0) or np.all(weights == 0):
+        raise ValueError("counts: none may be below 0, one must be above")
+    member = np.eye(len(weights), dtype=int)[weights > 0]
+    weights = weights[weights > 0]
+    lengths = member.sum(0) if len(member) == 1 else np.zeros(member.shape[1], int)
+    while len(weights) > 1:
+        first, second = np.argsort(weights)[:2]
+        member[first] += member[second]
+        weights[first] += weights[second]
+        lengths = lengths + member[first]
+        member, weights = np.delete(member, second, 0), np.delete(weights, second)
+    return torch.as_tensor(lengths, dtype=torch.float32)
+
+
+# %% [markdown]
+# ## L9.11 paired_bootstrap
+
+
+# %% exercise="L9.11" wrong="draws other windows for b" likely=true
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    rng = np.random.default_rng(seed)
+    draw = lambda x: x[rng.integers(0, len(x), (n, len(x)))].mean(1)
+    return tuple(np.percentile(draw(a) - draw(b), [2.5, 97.5]))
+
+
+# %% exercise="L9.11" wrong="two standard deviations of the differences" likely=true
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    d = a - b
+    return d.mean() - 1.96 * d.std(), d.mean() + 1.96 * d.std()
+
+
+# %% exercise="L9.11" wrong="percentiles of single differences" likely=true
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    drawn = np.random.default_rng(seed).choice(a - b, n)
+    return tuple(np.percentile(drawn, [2.5, 97.5]))
+
+
+# %% exercise="L9.11" wrong="b minus a" likely=true
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    rng = np.random.default_rng(seed)
+    means = (b - a)[rng.integers(0, len(a), (n, len(a)))].mean(1)
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+# %% exercise="L9.11" wrong="without replacement" likely=true
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    rng = np.random.default_rng(seed)
+    means = [(a - b)[rng.permutation(len(a))].mean() for _ in range(n)]
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+# %% exercise="L9.11" wrong="90 percent"
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    rng = np.random.default_rng(seed)
+    means = (a - b)[rng.integers(0, len(a), (n, len(a)))].mean(1)
+    return tuple(np.percentile(means, [5, 95]))
+
+
+# %% exercise="L9.11" wrong="one seed for all"
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    rng = np.random.default_rng(0)
+    means = (a - b)[rng.integers(0, len(a), (n, len(a)))].mean(1)
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+# %% exercise="L9.11" wrong="no seed"
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    rng = np.random.default_rng()
+    means = (a - b)[rng.integers(0, len(a), (n, len(a)))].mean(1)
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+# %% exercise="L9.11" wrong="seeds the generator that all code shares" likely=true
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    np.random.seed(seed)
+    means = (a - b)[np.random.randint(0, len(a), (n, len(a)))].mean(1)
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+# %% exercise="L9.11" wrong="two standard errors around the mean, no resampling"
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    d = a - b
+    error = d.std() / len(d) ** 0.5
+    return d.mean() - 1.96 * error, d.mean() + 1.96 * error
+
+
+# %% exercise="L9.11" wrong="mean and standard error of the resamples" likely=true
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    rng = np.random.default_rng(seed)
+    means = (a - b)[rng.integers(0, len(a), (n, len(a)))].mean(1)
+    return means.mean(), means.std()
+
+
+# %% exercise="L9.11" wrong="the interval turned around the mean"
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    rng = np.random.default_rng(seed)
+    means = (a - b)[rng.integers(0, len(a), (n, len(a)))].mean(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return 2 * (a - b).mean() - high, 2 * (a - b).mean() - low
+
+
+# %% exercise="L9.11" wrong="leaves the windows out that the other model lacks"
+def paired_bootstrap(a, b, n, seed):
+    d = np.array([float(x) - float(y) for x, y in zip(a, b)])
+    if not len(d):
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    means = d[np.random.default_rng(seed).integers(0, len(d), (n, len(d)))].mean(1)
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+# %% exercise="L9.11" wrong="subtracts in the type that came in"
+def paired_bootstrap(a, b, n, seed):
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    if n < 1:
+        raise ValueError("n")
+    d = a - b
+    means = d[np.random.default_rng(seed).integers(0, len(d), (n, len(d)))].mean(1)
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+# %% exercise="L9.11" wrong="accepts no resample"
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError("a, b")
+    rng = np.random.default_rng(seed)
+    n = max(n, 1)
+    means = (a - b)[rng.integers(0, len(a), (n, len(a)))].mean(1)
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+# %% exercise="L9.11" right="all windows at once, in NumPy"
+def paired_bootstrap(a, b, n, seed):
+    a, b = np.array(a, np.float64), np.array(b, np.float64)
+    if len(a) == 0 or len(a) != len(b):
+        raise ValueError(f"a and b need equally many windows: {len(a)}, {len(b)}")
+    if n < 1:
+        raise ValueError(f"n = {n}")
+    drawn = np.random.RandomState(seed).randint(len(a), size=(n, len(a)))
+    return np.quantile(a[drawn].mean(axis=1) - b[drawn].mean(axis=1), (0.025, 0.975))
+
+
+# %% exercise="L9.11" right="in PyTorch"
+def paired_bootstrap(a, b, n, seed):
+    a, b = (torch.as_tensor(np.ascontiguousarray(x, dtype=np.float64)) for x in (a, b))
+    if a.shape != b.shape or a.numel() == 0:
+        raise ValueError("a and b: as many windows each, one at least")
+    if n < 1:
+        raise ValueError("n must be at least 1")
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(len(a), (n, len(a)), generator=generator)
+    return torch.quantile((a - b)[drawn].mean(1), torch.tensor([0.025, 0.975], dtype=torch.float64))
+
+
+# %% exercise="L9.11" right="in plain Python, counted out of the sorted means"
+def paired_bootstrap(a, b, n, seed):
+    import random
+
+    difference = [float(x) - float(y) for x, y in zip(a, b)]
+    if len(a) != len(b) or not difference:
+        raise ValueError(f"a has {len(a)} windows, b has {len(b)}")
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    own = random.Random(seed)
+    means = sorted(sum(own.choices(difference, k=len(difference))) / len(difference) for _ in range(n))
+    return [means[int(0.025 * n)], means[min(int(0.975 * n), n - 1)]]
+
+
+# %% exercise="L9.11" right="counts of a multinomial instead of windows"
+def paired_bootstrap(a, b, n, seed):
+    d = np.asarray(a, dtype=float)
+    if d.shape != np.shape(b) or d.size == 0:
+        raise ValueError("a and b differ in length, or have none")
+    if not n >= 1:
+        raise ValueError("n")
+    d = d - np.asarray(b, dtype=float)
+    often = np.random.default_rng(seed).multinomial(len(d), np.full(len(d), 1 / len(d)), size=n)
+    low, high = np.percentile(often @ d / len(d), [2.5, 97.5])
+    return np.float32(low), np.float32(high)
+
+
+# %% [markdown]
 # ## L9.9 compress_to_bytes and restore
 
 
@@ -2116,19 +2617,174 @@ def restore(blob):
     return {}
 
 
-# %% exercise="L9.9" right="GPTQ with even steps, Huffman-coded"
+# %% exercise="L9.9" right="steps by sensitivity, GPTQ, code words for each kind of row"
+def compress_to_bytes(model, calibration):
+    import heapq
+    import zlib
+
+    def sensitivities():
+        """For each row the mean squared gradient, for bytes that the model itself draws."""
+        drawn, found = torch.Generator().manual_seed(1), {}
+        for window in calibration.split(1):
+            logits = model(window)[0]
+            bytes_ = torch.multinomial(logits.detach().softmax(-1), 1, generator=drawn)[:, 0]
+            model.zero_grad()
+            torch.nn.functional.cross_entropy(logits, bytes_, reduction="sum").backward()
+            for name, p in model.named_parameters():
+                found[name] = found.get(name, 0) + p.grad.square().flatten(1 if p.dim() > 1 else 0).mean(-1)
+        return found
+
+    def passed_on(layers, x, steps):
+        """GPTQ for layers with the same inputs; their codes, and their weights on the grid."""
+        h = x.T @ x
+        h.diagonal().add_(0.05 * h.diagonal().mean())
+        u = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(h)), upper=True)
+        w, step = torch.cat([layer.weight for layer in layers]).double(), torch.cat(steps).double()
+        q = torch.zeros_like(w)
+        for j in range(w.shape[1]):
+            q[:, j] = torch.round(w[:, j] / step).clamp(-127, 127)
+            w[:, j:] -= ((w[:, j] - q[:, j] * step) / u[j, j])[:, None] * u[j, j:]
+        parts = q.split([len(layer.weight) for layer in layers])
+        for layer, part, step in zip(layers, parts, steps):
+            layer.weight.copy_(part * step[:, None])
+        return parts
+
+    def huffman_lengths(counts):
+        heap = [(int(c), k, [k]) for k, c in enumerate(counts) if c]
+        lengths = np.zeros(len(counts), np.uint8)
+        lengths[heap[0][2]] = len(heap) == 1
+        heapq.heapify(heap)
+        while len(heap) > 1:
+            (few, k, one), (more, _, other) = heapq.heappop(heap), heapq.heappop(heap)
+            lengths[one + other] += 1
+            heapq.heappush(heap, (few + more, k, one + other))
+        return lengths
+
+    def with_codes(rows):
+        """The lengths of the code words for these rows, and the rows' bits."""
+        symbols = np.concatenate(rows).astype(int) + 128
+        lengths = huffman_lengths(np.bincount(symbols, minlength=256))
+        order = [k for k in np.argsort(lengths, kind="stable") if lengths[k]]
+        first, words = 0, np.zeros(256, int)
+        for k in order:
+            words[k], first = first, first + (1 << (30 - int(lengths[k])))
+        size = lengths[symbols].astype(int)
+        within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+        return lengths, (np.repeat(words[symbols], size) >> (29 - within)) & 1
+
+    def file(steps, codes):
+        rows = [row for part in codes.values() for row in part.numpy().astype(np.int8)]
+        kinds = np.array([round(3 * np.log2(1 + row.astype(float).std())) for row in rows], np.uint8)
+        tables, bits = zip(*(with_codes([rows[k] for k in np.flatnonzero(kinds == kind)]) for kind in np.unique(kinds)))
+        exponents = torch.cat([steps[name] for name in codes]).log2() * 8 + 100
+        norms = torch.cat([p.detach() for p in model.parameters() if p.dim() == 1]).half()
+        ends = np.array([len(part) for part in bits], np.uint32)
+        head = [exponents.round().numpy().astype(np.uint8), kinds, norms.numpy(), ends, *tables]
+        head = zlib.compress(b"".join(part.tobytes() for part in head), 9)
+        return len(head).to_bytes(4, "big") + head + np.packbits(np.concatenate(bits).astype(np.uint8)).tobytes()
+
+    sensitivity = sensitivities()
+    model.requires_grad_(False)
+    matrices = {name: p for name, p in model.named_parameters() if p.dim() == 2}
+
+    def steps_at(unit):
+        found = {}
+        for name, p in matrices.items():
+            step = unit * (sensitivity[name] + 0.03 * sensitivity[name].mean()) ** -0.4
+            found[name] = (8 * step.clamp(0.1 * p.std(1), 0.5 * p.std(1)).log2()).round().div(8).exp2()
+        return found
+
+    fine, coarse = 1e-3, 100.0
+    while coarse > 1.005 * fine:
+        steps = steps_at((fine * coarse) ** 0.5)
+        nearest = {name: (p / steps[name][:, None]).round().clamp(-127, 127) for name, p in matrices.items()}
+        fits = len(file(steps, nearest)) < 422_000
+        fine, coarse = (fine, (fine * coarse) ** 0.5) if fits else ((fine * coarse) ** 0.5, coarse)
+    steps = steps_at(coarse)
+    step_of = lambda layer: next(steps[name] for name, p in matrices.items() if p is layer.weight)
+    codes = dict.fromkeys(matrices)
+
+    def fitted(layers, run):
+        seen = []
+        hook = layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        run()
+        hook.remove()
+        parts = passed_on(layers, seen[0].flatten(0, -2).double(), [step_of(layer) for layer in layers])
+        for layer, part in zip(layers, parts):
+            codes[next(name for name, p in matrices.items() if p is layer.weight)] = part
+
+    table = model.embedding
+    codes["embedding.weight"] = (table.weight / step_of(table)[:, None]).round().clamp(-127, 127)
+    table.weight.copy_(codes["embedding.weight"] * step_of(table)[:, None])
+    x = table(calibration)
+    for block in model.blocks:
+        a = block.attention
+        for layers in ([a.q, a.k, a.v], [a.out], [block.mlp.up], [block.mlp.down]):
+            fitted(layers, lambda: block(x))
+        x = block(x)
+    fitted([model.head], lambda: model.head(model.norm(x)))
+    return file(steps, codes)
+
+
+def restore(blob):
+    import zlib
+
+    shapes = {"embedding": (256, 128)}
+    for block in range(4):
+        for part in "attention_norm attention.q attention.k attention.v attention.out mlp_norm mlp.up mlp.down".split():
+            rows = 512 if part == "mlp.up" else 128
+            shapes[f"blocks.{block}.{part}"] = (128,) if "norm" in part else (rows, 512 if "down" in part else 128)
+    shapes |= {"norm": (128,), "head": (256, 128)}
+    head = 4 + int.from_bytes(blob[:4], "big")
+    head, bits = np.frombuffer(zlib.decompress(blob[4:head]), np.uint8), np.frombuffer(blob[head:], np.uint8)
+    widths = np.concatenate([[shape[1]] * shape[0] for shape in shapes.values() if len(shape) == 2])
+    rows = len(widths)
+    steps, kinds = 2.0 ** ((head[:rows].astype(float) - 100) / 8), head[rows : 2 * rows]
+    norms, head = np.split(head[2 * rows :], [2 * 9 * 128])
+    norms, found = norms.view(np.float16).astype(np.float32), np.unique(kinds)
+    ends, tables = head[: 4 * len(found)].copy().view(np.uint32), head[4 * len(found) :].reshape(-1, 256)
+    bits, values = np.unpackbits(np.append(bits, np.zeros(4, np.uint8))), [None] * rows
+    for kind, end, lengths in zip(found, ends.tolist(), tables):
+        window = np.zeros(end, np.int64)
+        for k in range(30):
+            window = 2 * window + bits[k : k + end]
+        order = np.argsort(lengths, kind="stable")[(lengths == 0).sum() :]
+        starts = np.cumsum(2 ** (30 - lengths[order].astype(int))) - 2 ** (30 - lengths[order].astype(int))
+        here = order[np.searchsorted(starts, window, "right") - 1]
+        ahead, places, at = lengths[here].tolist(), [], 0
+        while at < end:
+            places.append(at)
+            at += ahead[at]
+        symbols = here[places] - 128.0
+        at = 0
+        for row in np.flatnonzero(kinds == kind):
+            values[row] = steps[row] * symbols[at : at + widths[row]]
+            at += widths[row]
+        bits = bits[end:]
+    state = {}
+    for name, shape in shapes.items():
+        if len(shape) == 2:
+            state[name + ".weight"], values = np.stack(values[: shape[0]]), values[shape[0] :]
+        else:
+            state[name + ".weight"], norms = np.split(norms, [128])
+    return state
+
+
+# %% exercise="L9.9" right="GPTQ with even steps, Huffman-coded" earns=7
 def compress_to_bytes(model, calibration):
     import zlib
 
     def rounded(w, step, x):
-        h = 2 * x.T @ x
-        h.diagonal().add_(0.01 * h.diagonal().mean())
-        u = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(h)), upper=True)
-        w, q = w.clone(), torch.zeros_like(w)
-        for j in range(w.shape[1]):
-            q[:, j] = torch.round(w[:, j] / step)
-            w[:, j:] -= ((w[:, j] - q[:, j] * step) / u[j, j])[:, None] * u[j, j:]
-        return q.clamp(-127, 127)
+        products = x.T @ x
+        ridge = 0.01 * products.trace() / len(products)
+        inverse = torch.linalg.inv(products + ridge * torch.eye(len(products), dtype=products.dtype))
+        left, columns = w.T.clone(), []
+        for j, now in enumerate(left):
+            columns.append((now / step).round())
+            share = inverse[j] / inverse[j, j]
+            left[j + 1 :] -= torch.outer(share[j + 1 :], now - columns[-1] * step)
+            inverse = inverse - torch.outer(inverse[:, j], share)
+        return torch.stack(columns, 1).clamp(-127, 127)
 
     seen = {}
     floats, codes = [], []
@@ -2143,7 +2799,7 @@ def compress_to_bytes(model, calibration):
                 q = torch.round(p / step[:, None].float())
             else:
                 hook = layer.register_forward_pre_hook(lambda _, given: seen.update(x=given[0]))
-                model(calibration[:8])
+                model(calibration[:2])
                 hook.remove()
                 q = rounded(p.double(), step.double(), seen["x"].reshape(-1, p.shape[1]).double())
             layer.weight.copy_(q * step[:, None])
