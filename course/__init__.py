@@ -6,7 +6,7 @@ only as salted digests (`checks.json`), made from the chapters' sources at build
 
 import os
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: True while nbgrader executes the notebook, to grade or to validate it. Experiments that train shrink to a smoke size
 #: then: grades come from test cells, and a class of hundreds should not train hundreds of models.

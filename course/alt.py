@@ -74,8 +74,8 @@ def _curve(line) -> str:
         return ""
     if x.size == 1 or (x.size == 2 and line.get_transform() != line.axes.transData):  # a dot; axhline or axvline
         upright = x[0] == x[-1]
-        return f"{label} at {x[0]:.3g}" if upright and y[0] != y[-1] else f"{label} at {y[0]:.3g}"
-    return f"{label} from {y[0]:.3g} at {x[0]:.3g} to {y[-1]:.3g} at {x[-1]:.3g}"
+        return f"{label} at {number(x[0])}" if upright and y[0] != y[-1] else f"{label} at {number(y[0])}"
+    return f"{label} from {number(y[0])} at {number(x[0])} to {number(y[-1])} at {number(x[-1])}"
 
 
 def _bars(axes) -> list[str]:
@@ -92,12 +92,17 @@ def _bars(axes) -> list[str]:
             if lying == "horizontal":
                 middle, length = bar.get_y() + bar.get_height() / 2, bar.get_width()
             nearest = min(ticks, key=lambda place, middle=middle: abs(place - middle), default=None)
-            names.append(ticks.get(nearest) or f"{middle:.3g}")
+            names.append(ticks.get(nearest) or number(middle))
             lengths.append(length)
         label = _plain(bars.get_label())
-        each = ", ".join(f"{_plain(name)} {length:.3g}" for name, length in zip(names, lengths, strict=True))
+        each = ", ".join(f"{_plain(name)} {number(length)}" for name, length in zip(names, lengths, strict=True))
         told.append(each if label.startswith("_") else f"{label}: {each}")
     return told
+
+
+def number(value: float) -> str:
+    """Three digits, or a whole number where it has more: 0.105, 3.5, 1,967; from a billion on with an exponent."""
+    return f"{value:,.0f}" if 999.5 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
 def _plain(text: str) -> str:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from course import GRADING, hardware, timing
-from course.hardware import DEVICE, DTYPES, Refused
+from course import GRADING, hardware, nvfp4, timing
+from course.hardware import DEVICE, DTYPES, LACKING, Refused
 from course.timing import Timing
 
 PACKED = "int8, packed"
@@ -28,6 +28,7 @@ PRODUCTS = {
     "bf16": ("bf16", 16, 16, 16),
     "fp16": ("fp16", 16, 16, 16),
     "fp8": ("fp8", 8, 8, 16),
+    "fp4": ("fp4", nvfp4.BITS, nvfp4.BITS, 16),
     "int8": ("int8", 8, 8, 32),
     PACKED: ("int8", 32, 8, 32),
     YOURS: ("int8", 32, 32, 32),
@@ -98,7 +99,7 @@ def compare(int8_matmul: Callable, sizes: Iterable[tuple[int, int, int]]) -> lis
         for name in PRODUCTS:
             try:
                 works[name], errors[name] = _prepared(name, x, w, exact, int8_matmul)
-            except (RuntimeError, AttributeError) as error:
+            except LACKING as error:
                 refused[name] = str(hardware.refused(error))
         taken = _timed({name: _or_refused(name, work, refused) for name, work in works.items()})
         for name in PRODUCTS:
@@ -114,7 +115,7 @@ def _prepared(name: str, x: torch.Tensor, w: torch.Tensor, exact: torch.Tensor, 
     work, scale = _product(name, x, w, int8_matmul)
     result = work()[:_CHECKED_ROWS].double() * scale
     _, x_bits, w_bits, _ = PRODUCTS[name]
-    copies = min(_MOST_COPIES, 1 + _COPIED_BYTES // ((len(x) * x_bits + len(w) * w_bits) * x.shape[1] // 8))
+    copies = min(_MOST_COPIES, 1 + int(_COPIED_BYTES / ((len(x) * x_bits + len(w) * w_bits) * x.shape[1] / 8)))
     works = [work, *(_product(name, x.clone(), w.clone(), int8_matmul)[0] for _ in range(copies - 1))]
     in_turn = itertools.cycle(works)
     return lambda: next(in_turn)(), ((result - exact).norm() / exact.norm()).item()
@@ -127,7 +128,7 @@ def _or_refused(name: str, work: Callable, refused: dict[str, str]) -> Callable[
         try:
             if name not in refused:
                 work()
-        except (RuntimeError, AttributeError) as error:
+        except LACKING as error:
             refused[name] = str(hardware.refused(error))
 
     return run
@@ -150,6 +151,8 @@ def _product(name: str, x: torch.Tensor, w: torch.Tensor, int8_matmul: Callable)
         return lambda: _learners(int8_matmul, x, w.t()), 1.0
     if name == PACKED:
         return _packed(x, w), 1.0
+    if name == "fp4":
+        return nvfp4.product(x, w), 1.0
     multiply = hardware.multiplier(name)
     (x, x_scale), (w, w_scale) = _cast(x, name), _cast(w, name)
     return lambda: multiply(x, w), x_scale * w_scale

@@ -22,7 +22,7 @@ from course import GRADING, tinygpt
 from course.probe import probe
 
 #: A point each: bits per byte, at most so many more than the same model has in 16 bits.
-LEVELS = (1.0, 0.3, 0.12, 0.06, 0.03)
+LEVELS = (1.0, 0.3, 0.12, 0.06, 0.015)
 #: Windows of text that the model is measured on.
 WINDOWS = 64
 #: Points for a file that is short enough and comes back.
@@ -242,7 +242,7 @@ def _restored(blob, source, most, seconds):
         *("zipfile", "zlib", "numpy", "safetensors.numpy", "safetensors.torch", "torch"),
     ]
     packages = {name.partition(".")[0] for name in library}
-    for name in (*library, "numpy.fft", "numpy.random"):  # the last two NumPy loads late
+    for name in (*library, "numpy.fft", "numpy.ma", "numpy.random"):  # the last three NumPy loads late
         importlib.import_module(name)
     np, torch = sys.modules["numpy"], sys.modules["torch"]
     code_runs = ("exec", "compile", "marshal.load", "marshal.loads", "code.__new__", "function.__new__")

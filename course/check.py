@@ -5,7 +5,8 @@ the chapter's source, so reading this package gives no answer away. The grade co
 number within 1 %, or within what the exercise says. Here digits are compared, a little more strictly: what is right
 here is right there.
 
-Progress is a small file beside the notebook. Losing it costs nothing: run the checks again.
+Progress is a small file beside the notebook. Losing it costs nothing: run the checks again. It also keeps what was
+predicted before live figures (`course.predict`).
 """
 
 import functools
@@ -85,6 +86,19 @@ def passed(exercise: str) -> None:
 def show_progress(chapter: int) -> None:
     """Show the progress bars of this chapter, of its labs and of the course."""
     _display("", _load(), chapter)
+
+
+def prediction(question: str) -> list | None:
+    """What was predicted before a live figure, as [value], [None] if that was skipped; None where nothing is kept."""
+    kept = _predictions(_load())
+    return [kept[question]] if question in kept else None
+
+
+def keep_prediction(question: str, value) -> str:
+    """Keep a prediction, None for a skipped one; a sentence about it where the file cannot be written, else ""."""
+    progress = _load()
+    progress["predictions"] = _predictions(progress) | {question: value}
+    return _save(progress)
 
 
 def canonical(answer, digits: int = 3) -> str:
@@ -232,6 +246,12 @@ def _load() -> dict:
     except (OSError, ValueError, KeyError, TypeError):
         return fresh  # damaged: the checks build it again
     return progress
+
+
+def _predictions(progress: dict) -> dict:
+    """{question: value} of the file; an older file has none, and a damaged part counts as none."""
+    kept = progress.get("predictions")
+    return kept if isinstance(kept, dict) else {}
 
 
 def _save(progress: dict) -> str:

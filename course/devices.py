@@ -73,5 +73,21 @@ DEVICES = {
             "NVIDIA Ada GPU architecture whitepaper (2022); floating point accumulates in FP32",
             "NVIDIA GeForce RTX 4090",
         ),
+        Device(
+            "B200",
+            180,
+            7700,
+            {"fp32": 75, "tf32": 1100, "bf16": 2250, "fp16": 2250, "fp8": 4500, "int8": 4500, "fp4": 9000},
+            "NVIDIA Blackwell datasheet (2025), one GPU of an HGX B200; half of the figures given with sparsity",
+            "NVIDIA B200",
+        ),
+        Device(
+            "RTX 5090",
+            32,
+            1792,
+            {"fp32": 104.8, "tf32": 104.8, "bf16": 209.5, "fp16": 209.5, "fp8": 419, "int8": 838, "fp4": 1676},
+            "NVIDIA RTX Blackwell GPU architecture whitepaper (2025); floating point accumulates in FP32",
+            "NVIDIA GeForce RTX 5090",
+        ),
     )
 }

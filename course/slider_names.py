@@ -1,8 +1,8 @@
-"""Names for the sliders of live figures, for people who do not see the label beside them.
+"""Names for the sliders and choices of live figures, for people who do not see the label beside them.
 
-ipywidgets gives a slider's handle no name, and a choice's handle its index for a value. What assistive technology reads
-can only be set in the browser: here by a picture of one pixel, when it has loaded and whenever a control changes. That
-works in JupyterLab, Colab and Voila alike, without an extension to install.
+ipywidgets gives a slider's handle and a group of radio buttons no name, and a choice's handle its index for a value.
+What assistive technology reads can only be set in the browser: here by a picture of one pixel, when it has loaded and
+whenever a control changes. That works in JupyterLab, Colab and Voila alike, without an extension to install.
 """
 
 NAMES = """<img hidden alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
@@ -21,6 +21,17 @@ onload="(function start(pixel) {
             if (readout.isContentEditable) {
                 set(readout, 'role', 'textbox');
                 set(readout, 'aria-label', label.textContent + ', as a number');
+            }
+        }
+        for (const group of figure.querySelectorAll('.widget-radio-box')) {
+            const question = figure.querySelector('.course-question');
+            set(group, 'role', 'radiogroup');
+            if (question) set(group, 'aria-label', question.textContent);
+            // The arrow keys go through buttons of one name, and JupyterLab would take them to change the cell.
+            group.dataset.name ??= 'choice' + Math.random();
+            for (const radio of group.querySelectorAll('input')) {
+                set(radio, 'name', group.dataset.name);
+                set(radio, 'data-lm-suppress-shortcuts', 'true');
             }
         }
     };

@@ -74,3 +74,8 @@ class Asked:
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(self.alt)}</p>{self.message}"
+
+
+def unasked(live: Asked, question: str, **answers) -> Asked:
+    """What stands in for `course.predict.Predict`: `live` itself; nobody is asked, and nothing is compared."""
+    return live

@@ -1,9 +1,11 @@
 """Colab's versions in a virtual environment: `make colab`, or python tests/colab.py FOLDER.
 
+With a file that ends in .txt, as Colab publishes its packages, colab.txt takes over the versions that stand there.
 It holds what colab.txt names, and torch, with what torch needs, as links into this environment: the same files, found
 after Colab's own. So nothing else of this environment can be imported there.
 """
 
+import re
 import subprocess
 import sys
 import venv
@@ -52,7 +54,21 @@ def pinned() -> dict[str, str]:
     return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
 
+def take_over(freeze: Path) -> None:
+    """Give colab.txt, line by line, the versions in `freeze`, a list such as pip freeze prints."""
+    there = dict(re.findall(r"^([\w.-]+)==(\S+)$", freeze.read_text("utf-8"), re.MULTILINE))
+    there = {canonicalize_name(name): version for name, version in there.items()}
+    lines = []
+    for line in PINS.read_text("utf-8").splitlines():
+        name = line.partition("==")[0]
+        version = there.get(canonicalize_name(name)) if "==" in line and not line.startswith("#") else None
+        lines.append(f"{name}=={version}" if version else line)
+    PINS.write_text("\n".join(lines) + "\n", "utf-8")
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] and sys.argv[1].endswith(".txt"):
+        sys.exit(take_over(Path(sys.argv[1])))
     try:
         make(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)
     except subprocess.CalledProcessError:

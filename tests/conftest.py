@@ -1,6 +1,7 @@
 """Shared by all tests: chapters built once, and test cells run the quick way, in this process."""
 
 import contextlib
+import functools
 import io
 import itertools
 import linecache
@@ -18,6 +19,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 for setting in ("COURSE_PACKAGE", "COURSE_REPOSITORY"):
     os.environ.pop(setting, None)
 
+import nbgrader.api
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,9 @@ from autograder import COURSE_ID, ROOT
 from autograder.authoring import bank, chapters
 
 CHAPTERS = chapters.names()
+
+# nbgrader starts a program of three seconds to learn it, for each new gradebook.
+nbgrader.api.get_alembic_version = functools.cache(nbgrader.api.get_alembic_version)
 
 #: The files that take longest, in the order in which the processes should take them up, and into how many parts each is
 #: cut: many of their tests wait for limits, so that one process a core would leave the cores idle.
@@ -54,6 +59,7 @@ class Parts(LoadScopeScheduling):
         return f"{name} {number % LONG.get(name, 1)}"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return Parts(config, log)
 

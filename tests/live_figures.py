@@ -26,10 +26,13 @@ WATCH = """area => {
         else if (box() !== first) seen.flicker.push(`moved from ${first} to ${box()}`);
         for (const alert of area.querySelectorAll('[role=alert]'))
             if (alert.textContent.trim()) seen.messages.push(alert.textContent);
-        requestAnimationFrame(look);
+        if (area.seen) requestAnimationFrame(look);
     };
     look();
 }"""
+
+# What was seen; nobody looks any more.
+SEEN = "area => { const seen = area.seen; area.seen = null; return seen; }"
 
 
 def areas(page):
@@ -44,7 +47,7 @@ def picture(area):
 def wait_for_picture(area, wanted):
     """Wait until `wanted`, a condition on `picture` in JavaScript, holds; the picture then."""
     condition = f"async area => {{ const picture = await ({PICTURE})(area); return {wanted} && picture; }}"
-    return area.page.wait_for_function(condition, arg=area.element_handle(), timeout=20_000).json_value()
+    return area.page.wait_for_function(condition, arg=area.element_handle(), polling=30, timeout=20_000).json_value()
 
 
 def at_ends(area, slider):

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
@@ -24,10 +25,11 @@ from traitlets import Unicode
 
 from autograder import NEEDS_A_LOOK, ROOT, CourseError
 from autograder.authoring import chapters
-from course import check
+from course import __version__, check
 
 CHECKS = ROOT / "course" / "checks.json"
 COLAB = "https://colab.research.google.com"
+BADGES = "open-in-colab"  # the id of the badges' cell, as in releases that had one badge
 #: What nbgrader refuses, by its own words, and the way out.
 REFUSALS = {
     "Cannot (?:add or remove cells|modify existing assignment)": (
@@ -269,23 +271,57 @@ def _put_in_place(made: Path, place: Path) -> None:
             path.rmdir()
 
 
-class ColabBadge(NbGraderPreprocessor):
-    """Puts a badge that opens the release in Colab above its title; a step of generate_assignment."""
+class Badges(NbGraderPreprocessor):
+    """Puts badges above a release's title that open it in Colab, Kaggle, Binder and a JupyterHub.
+
+    A step of generate_assignment.
+    """
 
     repository = Unicode(
-        "", help="Where the course is public: GitHub's owner/name. Without one there is no badge."
+        "", help="Where the course is public: GitHub's owner/name. Without one there are no badges."
     ).tag(config=True)
-    branch = Unicode("main", help="The branch whose release/ Colab opens.").tag(config=True)
+    branch = Unicode("main", help="The branch whose release/ they open.").tag(config=True)
+    hub = Unicode("", help="The address of a JupyterHub with nbgitpuller: https://hub.example.org").tag(config=True)
 
     def preprocess(self, nb, resources):
         if self.repository:
             if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository):
-                raise CourseError(f"ColabBadge.repository must be GitHub's owner/name, got {self.repository!r}")
+                raise CourseError(f"Badges.repository must be GitHub's owner/name, got {self.repository!r}")
+            if self.hub and not re.fullmatch(r"https?://[^\s()]+", self.hub):
+                raise CourseError(f"Badges.hub must be a JupyterHub's address, https://..., got {self.hub!r}")
             chapter = resources["nbgrader"]["assignment"]
-            page = f"{COLAB}/github/{self.repository}/blob/{self.branch}/release/{chapter}/{chapter}.ipynb"
-            badge = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({page})"
-            nb.cells.insert(0, nbformat.v4.new_markdown_cell(badge, id="open-in-colab"))
+            links = badges(self.repository, self.branch, f"release/{chapter}/{chapter}.ipynb", self.hub)
+            nb.cells.insert(0, nbformat.v4.new_markdown_cell("\n".join(links), id=BADGES))
         return nb, resources
+
+
+def badges(repository: str, branch: str, notebook: str, hub: str) -> list[str]:
+    """In Markdown, a badge for each place that opens the file `notebook` of GitHub's `repository`."""
+    on_github = f"github.com/{repository}"
+    lab = quote(f"lab/tree/{notebook}", safe="")
+    pulled = {
+        "repo": f"https://{on_github}",
+        "branch": branch,
+        "urlpath": f"lab/tree/{repository.partition('/')[2]}/{notebook}",
+    }
+    places = {
+        "Colab": (
+            f"{COLAB}/assets/colab-badge.svg",
+            f"{COLAB}/github/{repository}/blob/{branch}/{notebook}",
+        ),
+        "Kaggle": (
+            "https://kaggle.com/static/images/open-in-kaggle.svg",
+            f"https://kaggle.com/kernels/welcome?src=https://{on_github}/blob/{branch}/{notebook}",
+        ),
+        "Binder": (
+            "https://mybinder.org/badge_logo.svg",
+            f"https://mybinder.org/v2/gh/{repository}/{quote(branch, safe='')}?urlpath={lab}",
+        ),
+    }
+    links = [f"[![Open in {place}]({picture})]({page})" for place, (picture, page) in places.items()]
+    if hub:
+        links.append(f"[Open in JupyterHub]({hub.rstrip('/')}/hub/user-redirect/git-pull?{urlencode(pulled)})")
+    return links
 
 
 class Unpair(NbGraderPreprocessor):
@@ -297,7 +333,10 @@ class Unpair(NbGraderPreprocessor):
 
 
 class SetUpCell(NbGraderPreprocessor):
-    """Makes a release's set-up cell install the course's library on Colab; a step of generate_assignment."""
+    """Makes a release's set-up cell find the course's library, and install it where machines are lent.
+
+    A step of generate_assignment.
+    """
 
     package = Unicode(
         "", help="What pip installs on Colab: the address of the course's library, or a wheel's name."
@@ -307,7 +346,9 @@ class SetUpCell(NbGraderPreprocessor):
         if chapters.grade_id(cell) == "setup":
             install = Path(__file__).with_name("setup_cell.txt").read_text("utf-8")
             cell.metadata["cellView"] = "form"  # Colab shows the title and folds the code away
-            cell.source = install.replace("PACKAGE = None", f"PACKAGE = {json.dumps(self.package)}") + cell.source
+            for name, value in {"PACKAGE": self.package, "RELEASE": __version__}.items():
+                install = install.replace(f"{name} = None", f"{name} = {json.dumps(value)}")
+            cell.source = install + cell.source
         return cell, resources
 
 

@@ -27,6 +27,7 @@ from autograder.authoring import chapters
 from autograder.grading import submission
 from autograder.grading.border import Given, Handle, decode
 from autograder.grading.limits import Limits
+from autograder.grading.python_text import parsed
 from autograder.grading.run import _Session
 from autograder.grading.standins import names_read
 
@@ -211,7 +212,7 @@ def _numbers(value) -> dict | bool | None:
 def text_of(answer: str) -> str:
     """The answer without comments, docstrings and the learner's layout."""
     try:
-        tree = ast.parse(answer)
+        tree = parsed(answer)
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
@@ -228,7 +229,7 @@ def needed(statements: list[str], answer: str) -> list[str]:
         return []
     found = []
     for statement in statements:
-        names = {(alias.asname or alias.name).partition(".")[0] for alias in ast.parse(statement).body[0].names}
+        names = {(alias.asname or alias.name).partition(".")[0] for alias in parsed(statement).body[0].names}
         if names & read:
             found.append(statement)
     return found

@@ -13,7 +13,7 @@ from nbgrader.utils import is_grade
 
 from autograder.authoring import chapters
 from autograder.collecting.account import shown
-from autograder.grading import gradebook, submission
+from autograder.grading import gradebook, record
 from autograder.grading.run import imports
 from autograder.reporting.behaviour import Stop, needed, stopped
 
@@ -106,8 +106,9 @@ def imported(notebook: NotebookNode) -> list[str]:
 def graded(course: CourseDirectory, exercises: list[chapters.Exercise], released: NotebookNode) -> list[Seen]:
     """Each exercise with the answers of all who were graded in it; exercises that nobody was graded in are left out."""
     chapter = course.assignment_id
-    places = submission.folders(course, course.autograded_directory)
-    folders = {student: folder for student, _, folder in places if submission.mark_of(folder)}
+    folders, others = record.graded(course)
+    if others:
+        print(f"left out, for the gradebook holds other grades than were recorded: {', '.join(map(shown, others))}")
     points = dict(gradebook.grades(chapter, course.db_url)) if folders else {}
     stubs = {chapters.grade_id(cell): cell.source.strip() for cell in released.cells}
     given = set(imported(released))

@@ -11,9 +11,10 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from pygments.formatters import HtmlFormatter
 
 from autograder.authoring import chapters
+from autograder.collecting.account import say, shown
+from autograder.grading import record
 from autograder.grading.execute import STOPPED
 from autograder.grading.mend import MENDED, UNREADABLE
-from autograder.grading.submission import folders, mark_of
 
 
 class FeedbackPage(HTMLExporter):
@@ -27,19 +28,22 @@ class FeedbackPage(HTMLExporter):
     def __init__(self, parent=None, **options):
         super().__init__(parent=parent, **options)
         if isinstance(parent, GenerateFeedback):
-            parent.assignments = _graded(parent.coursedir)
+            course = parent.coursedir
+            found, others = record.graded(course)
+            parent.assignments = {
+                str(folder): [str(folder / f"{course.assignment_id}.ipynb")] for folder in found.values()
+            }
+            if others:
+                say(
+                    f"no page, for the gradebook holds other grades than were recorded: {', '.join(map(shown, others))}"
+                )
+                say(f"  nbgrader autograde {course.assignment_id} grades them again")
             parent.init_assignment = lambda assignment, student: None
 
     def from_notebook_node(self, nb, resources=None, **options):
         """HTMLExporter's without its second reading of the page, which finds words for pictures: here all have some."""
         self.register_filter("highlight_code", Highlight2HTML(parent=self))
         return TemplateExporter.from_notebook_node(self, nb, resources, **options)
-
-
-def _graded(course) -> dict[str, list[str]]:
-    """{folder of a graded submission: its notebook} of those that generate_feedback was asked for."""
-    graded = (folder for _, _, folder in folders(course, course.autograded_directory) if mark_of(folder))
-    return {str(folder): [str(folder / f"{course.assignment_id}.ipynb")] for folder in graded}
 
 
 class Outcomes(NbGraderPreprocessor):

@@ -10,7 +10,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder import NEEDS_A_LOOK, CourseError
 from autograder.collecting.account import say, shown
-from autograder.grading.submission import folders, mark_of
+from autograder.grading import record
 from autograder.reporting import grade_sheets, grades, report, uploads
 
 
@@ -109,7 +109,7 @@ def write_zip(course: CourseDirectory, chapter: str, platform: str) -> Zip:
 
 
 def _graded(course: CourseDirectory) -> list[str]:
-    return [student for student, _, folder in folders(course, course.autograded_directory) if mark_of(folder)]
+    return list(record.graded(course)[0])
 
 
 def _place(path: Path, course: CourseDirectory) -> Path:

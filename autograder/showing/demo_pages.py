@@ -1,7 +1,8 @@
 """The chapters' live figures as full-screen pages: a notebook for each chapter, and the page that lists them.
 
 A page takes everything from the chapter's own cells: the heading above a figure, what the text there asks people to
-look at, and the call that made the figure when the chapter was played.
+look at, and the call that made the figure when the chapter was played. Where the chapter asks for a prediction first,
+the page asks its viewers and counts (`ballots`).
 """
 
 import re
@@ -11,9 +12,8 @@ import jinja2
 import nbformat
 from nbformat import NotebookNode
 
-from autograder import ROOT
 from autograder.reporting import page_text
-from autograder.showing import played
+from autograder.showing import ballots, played
 from autograder.showing.recorder import KEPT
 
 PAGE = Path(__file__).with_name("demo_page")
@@ -22,7 +22,7 @@ PAGE = Path(__file__).with_name("demo_page")
 def write(only: list[str]) -> Path:
     """Write the pages of the chapters in `only`, playing what is not kept; return their folder."""
     played.play(only)
-    pages = ROOT / ".make" / "demo"
+    pages = ballots.FILE.parent
     pages.mkdir(parents=True, exist_ok=True)
     for old in pages.glob("*.*"):
         old.unlink()
@@ -48,7 +48,10 @@ def notebook(source: NotebookNode, kept: Path) -> NotebookNode:
             heading = next(reversed(re.findall(r"^#{2,} (.+)$", last, re.MULTILINE)), heading)
         for output in cell.get("outputs", ()):
             if call := output.get("data", {}).get(KEPT):
-                code = f"from autograder.showing import recorder\n\nrecorder.replay({str(kept / call['file'])!r})"
+                code = f"recorder.replay({str(kept / call['file'])!r})"
+                if asked := call.get("asked"):
+                    code = f"ballots.Ballot({code}, file={str(ballots.FILE)!r}, **{asked!r})"
+                code = f"from autograder.showing import ballots, recorder\n\n{code}"
                 made.cells.append(nbformat.v4.new_code_cell(code, id=f"figure-{len(made.cells) + 1}"))
                 made.cells[-1].metadata.course = {
                     "heading": _inline(re.sub(r"^See it: |^\d+\. ", "", heading)),

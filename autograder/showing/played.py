@@ -19,14 +19,16 @@ from tqdm import tqdm
 
 from autograder import ROOT, CourseError
 from autograder.authoring import build
-from autograder.showing import recorder
+from autograder.showing import moving, recorder
 from course import GRADING
 
 CELL_TIMEOUT = 900  # seconds; a chapter's longest cell takes 20 on two idle cores
 
 
 def folder(chapter: str) -> Path:
-    """Where the run of `chapter` is kept: played.ipynb with its outputs, and N.live for each live figure."""
+    """Where the run of `chapter` is kept: played.ipynb with its outputs; for each live figure N.live, and N.frames once
+    a page has shown it.
+    """
     return ROOT / ".make" / "played" / chapter
 
 
@@ -89,6 +91,6 @@ def _digest(chapter: str) -> str:
     """Names what a run depends on: the chapter's notebook and size, the library, and how runs are kept."""
     files = [*sorted((ROOT / "course").rglob("*.py")), *sorted((ROOT / "course").glob("*.safetensors"))]
     digest = hashlib.sha256(f"{GRADING} {build.source_notebook(chapter)}".encode())
-    for path in [*files, Path(recorder.__file__), Path(__file__)]:
+    for path in [*files, *map(Path, (recorder.__file__, moving.__file__, __file__))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

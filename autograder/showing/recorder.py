@@ -1,5 +1,7 @@
 """Inside a kernel: keeps the call that made each live figure of a chapter, and makes the figure again from it.
 
+Of a prediction before a figure the question is kept, and in words what happens.
+
 A chapter trains for half a minute before its figures can be drawn. What the figures need of that are their arguments:
 the reference solution's functions, weights, measurements. They are kept by value, so a page opens in seconds.
 
@@ -18,14 +20,17 @@ import cloudpickle
 
 from course import figures, style
 from course.live import Live
+from course.predict import Predict
 
-KEPT = "application/vnd.course.live+json"  # an output's {"file": the name of the file that keeps the call}
+#: An output's {"file": the name of the file that keeps the call}, and where a prediction comes before the figure its
+#: "asked": what `course.predict.Predict` was given, with what happens in words.
+KEPT = "application/vnd.course.live+json"
 
 PROJECTED = 1650  # pixels from left to right: sharp at 1920, and a frame of three panels takes 20 ms
 
 
 def start(folder: str) -> None:
-    """From now on the call of every live figure that a cell shows is kept in `folder`."""
+    """From now on the call of every live figure that a cell shows is kept in `folder`, and the question before it."""
     for module in pkgutil.iter_modules(figures.__path__, "course.figures."):
         module = importlib.import_module(module.name)
         for name, function in inspect.getmembers(module, inspect.isfunction):
@@ -42,6 +47,17 @@ def start(folder: str) -> None:
         return data, about
 
     Live._repr_mimebundle_ = kept
+    closed = Predict._repr_mimebundle_
+
+    def asked(predict: Predict, **options):
+        data, about = closed(predict, **options)
+        if KEPT in data:
+            question = predict.question
+            answers = {"choices": question.choices, "slider": question.slider, "unit": question.unit}
+            data[KEPT]["asked"] = {"question": question.text, **answers, "happened": predict.happened()}
+        return data, about
+
+    Predict._repr_mimebundle_ = asked
 
 
 def _remembering(function: Callable) -> Callable:
@@ -57,18 +73,18 @@ def _remembering(function: Callable) -> Callable:
     return call
 
 
-def replay(path: str) -> Live:
-    """The live figure whose call was kept in `path`, with pixels enough for a projector."""
+def replay(path: str, pixels: int = PROJECTED) -> Live:
+    """The live figure whose call was kept in `path`, that many pixels wide: as it stands, enough for a projector."""
     name, function, arguments, named = cloudpickle.loads(Path(path).read_bytes())
+
+    class Sized(Live):
+        def __init__(self, figure, *arguments, **controls):
+            figure.set_dpi(pixels / figure.get_figwidth())
+            super().__init__(figure, *arguments, **controls)
+            if any(axes.images for axes in figure.axes):
+                self.image.add_class("picture")
+
     module = importlib.import_module(name)
-    module.Live = _Sharp
+    module.Live = Sized
     style.use()
     return getattr(module, function)(*arguments, **named)
-
-
-class _Sharp(Live):
-    def __init__(self, figure, *arguments, **controls):
-        figure.set_dpi(PROJECTED / figure.get_figwidth())
-        super().__init__(figure, *arguments, **controls)
-        if any(axes.images for axes in figure.axes):
-            self.image.add_class("picture")

@@ -1,10 +1,12 @@
 """The chapters as static pages: the release's cells, and below them what the reference solution put out.
 
 nbconvert's own pages bring JupyterLab's styles and fetch two scripts from other hosts; a page here is a few hundred
-lines of HTML with its pictures beside it.
+lines of HTML with its pictures beside it. Live figures move: their frames were drawn beforehand, and a script of some
+sixty lines shows the one that the sliders ask for. Where the chapter asks for a prediction first, so does the page.
 """
 
 import base64
+import pickle
 import re
 import shutil
 from pathlib import Path
@@ -15,12 +17,14 @@ from nbformat import NotebookNode
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
+from tqdm import tqdm
 
 from autograder import ROOT, CourseError
-from autograder.authoring import chapters
+from autograder.authoring import build, chapters
 from autograder.reporting import page_text
-from autograder.showing import played
+from autograder.showing import moving, played, recorder
 from autograder.showing.recorder import KEPT
+from course import predict
 
 SITE = ROOT / "site"
 CODE = HtmlFormatter(cssclass="code")
@@ -44,6 +48,7 @@ def write(only: list[str]) -> Path:
         for page in pages:
             (SITE / page["name"]).mkdir()
             page |= _about(page["release"])
+        for page in tqdm(pages, unit="chapter", desc="drawing frames"):
             page["cells"] = _cells(page["release"], played.read(page["name"]), SITE / page["name"])
         for before, page, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
             html = environment.get_template("chapter.html.j2").render(page=page, before=before, after=after, **styles)
@@ -56,18 +61,18 @@ def write(only: list[str]) -> Path:
 
 
 def _release(chapter: str) -> dict:
-    """The chapter's "release" and its address in "colab", if any; CourseError where it is missing or out of step."""
+    """The chapter's "release" and "places", {"Colab": address, ...}; CourseError where it is missing or out of step."""
     path = chapters.release_path(chapter)
     if not path.exists():
         raise CourseError(f"{path.relative_to(ROOT)} is missing: run make release")
     release = nbformat.read(path, as_version=4)
     source = nbformat.read(chapters.source_path(chapter), as_version=4)
-    colab = None
-    if "open-in-colab" in release.cells[0].id:  # its picture would come from another host
-        colab = re.search(r"\]\(([^()]+)\)$", release.cells.pop(0).source)[1]
+    places = {}
+    if release.cells[0].id == build.BADGES:  # their pictures would come from other hosts
+        places = dict(re.findall(r"\[Open in (\w+)\](?:\(\S+\)\])?\((\S+)\)$", release.cells.pop(0).source, re.M))
     if [cell.id for cell in release.cells] != [cell.id for cell in source.cells]:
         raise CourseError(f"{path.relative_to(ROOT)} is older than its source: run make source release")
-    return {"release": release, "colab": colab}
+    return {"release": release, "places": places}
 
 
 def _course() -> dict:
@@ -88,7 +93,7 @@ def _about(release: NotebookNode) -> dict:
 
 
 def _cells(release: NotebookNode, source: NotebookNode, pictures: Path) -> list[dict]:
-    """What the page shows of each cell; the pictures are written to the folder `pictures`."""
+    """What the page shows of each cell; the pictures are written to the folder `pictures`, named like the chapter."""
     outputs = {cell.id: cell.get("outputs", []) for cell in source.cells}
     shown = []
     for cell in release.cells:
@@ -110,17 +115,53 @@ def _cells(release: NotebookNode, source: NotebookNode, pictures: Path) -> list[
 
 
 def _output(output: NotebookNode, pictures: Path) -> dict | None:
-    """{"text"}, {"html"} or {"picture", "alt", "live"}; None for progress bars and what stderr got."""
+    """{"text"}, {"html"} or {"picture", "alt", "moving", "asked"}; None for progress bars and what stderr got."""
     if output.output_type == "stream":
         return {"text": output.text} if output.name == "stdout" else None
     data = output.get("data", {})
     if "image/png" in data:
-        path = pictures / f"{len(list(pictures.iterdir())) + 1}.png"
+        number = len(list(pictures.glob("*.png"))) + 1
+        path = pictures / f"{number}.png"
         path.write_bytes(base64.b64decode(data["image/png"]))
         alt = output.metadata["image/png"]["alt"]
-        return {"picture": f"{pictures.name}/{path.name}", "alt": alt, "live": KEPT in data}
+        kept = played.folder(pictures.name) / data[KEPT]["file"] if KEPT in data else None
+        asked = data.get(KEPT, {}).get("asked")
+        shown = {"picture": f"{pictures.name}/{path.name}", "alt": alt, "moving": kept and _moving(kept, path)}
+        return shown | {"asked": asked and _asked(**asked)}
     if "application/vnd.jupyter.widget-view+json" in data:
         return None
     if "text/html" in data:
         return {"html": page_text.scrolling(data["text/html"])}
     return {"text": data.get("text/plain", "")}
+
+
+def _asked(question: str, happened: str, **answers) -> dict:
+    """What a page needs to ask for a prediction: each that can be made, in words, and what happens."""
+    asked = predict.Question(question, **answers)
+    texts = [asked.words(value) for value in asked.values]
+    return {"question": question, "texts": texts, "slider": asked.slider is not None, "happened": happened}
+
+
+def _moving(kept: Path, still: Path) -> dict | None:
+    """What moves the live figure whose call is in `kept`: its frames are written beside its picture, `still`."""
+    made = _frames(kept)
+    if made is None:
+        return None
+    strips = []
+    for number, strip in enumerate(made.strips):
+        path = still.with_name(f"{still.stem}-{number}.webp")
+        path.write_bytes(strip)
+        strips.append(f"{still.parent.name}/{path.name}")
+    shown = ("label", "texts", "first", "order")
+    controls = [{name: getattr(each, name) for name in shown} for each in made.controls]
+    return {"controls": controls, "strips": strips, "captions": made.captions, "size": made.size, "rest": made.left_out}
+
+
+def _frames(kept: Path) -> moving.Moving | None:
+    """The frames of the live figure whose call is in `kept`, drawn once for each run."""
+    drawn = kept.with_suffix(".frames")
+    if not drawn.exists():
+        partial = kept.with_suffix(".partial")
+        partial.write_bytes(pickle.dumps(moving.frames(recorder.replay(str(kept), moving.WIDTH))))
+        partial.replace(drawn)
+    return pickle.loads(drawn.read_bytes())

@@ -45,7 +45,7 @@ def notebook(which: str) -> bytes:
 
 
 def lay(contents: dict) -> Callable[[Path], None]:
-    """Puts {name: bytes, or a notebook's which} into the archive folder."""
+    """Puts {name: bytes, a notebook's which, or what makes one of them} into the archive folder."""
 
     def put(archive: Path) -> None:
         for name, content in contents.items():
@@ -57,6 +57,7 @@ def lay(contents: dict) -> Callable[[Path], None]:
 
 
 def raw(content) -> bytes:
+    content = content() if callable(content) else content
     return content if isinstance(content, bytes) else notebook(content)
 
 
@@ -135,7 +136,10 @@ def with_link(archive: Path) -> None:
     os.symlink("/etc/passwd", archive / "ada_hw" / OWN)
 
 
-BOMB = zipped(*((f"{number}.bin", b"\0" * 2**24) for number in range(40)))  # 640 MiB of zeros
+def bomb() -> bytes:
+    return zipped(*((f"{number}.bin", b"\0" * 2**24) for number in range(40)))  # 640 MiB of zeros
+
+
 CANVAS = [
     (f"lovelaceada_101_5001_{CHAPTER}-1.ipynb", "ada"),
     (f"noetheremmy_LATE_102_5002_{OWN}", "emmy"),
@@ -460,10 +464,10 @@ BAD = [
         {"bob": "bob"},
         {"skipped": {"ada_hw.zip"}},
     ),
-    Kind("a zip bomb", lay({"ada_hw.zip": BOMB, **BOB}), {"bob": "bob"}, {"skipped": {"ada_hw.zip"}}),
+    Kind("a zip bomb", lay({"ada_hw.zip": bomb, **BOB}), {"bob": "bob"}, {"skipped": {"ada_hw.zip"}}),
     Kind(
         "a zip bomb inside",
-        lay({"class.zip": zipped(("ada_hw.zip", zipped(("b.zip", BOMB))), (f"bob_{OWN}", "bob"))}),
+        lay({"class.zip": lambda: zipped(("ada_hw.zip", zipped(("b.zip", bomb))), (f"bob_{OWN}", "bob"))}),
         {"bob": "bob"},
         {"skipped": {"class.zip/ada_hw.zip"}},
     ),
@@ -475,7 +479,7 @@ BAD = [
     ),
     Kind(
         "too many entries",
-        lay({"ada_hw.zip": zipped((OWN, "ada"), *((f"{number}", b"") for number in range(10_001))), **BOB}),
+        lay({"ada_hw.zip": lambda: zipped((OWN, "ada"), *((f"{n}", b"") for n in range(10_001))), **BOB}),
         {"bob": "bob"},
         {"skipped": {"ada_hw.zip"}},
     ),

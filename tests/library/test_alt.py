@@ -32,6 +32,12 @@ def test_curves_are_told_by_their_ends_and_lines_across_by_their_place():
     )
 
 
+def test_numbers_are_told_as_people_say_them():
+    numbers = [0, 0.10523, -3.5, 999.4, 999.6, 4096, -1_234_567.8, 3.4e38, 2e-5]
+    told = ["0", "0.105", "-3.5", "999", "1,000", "4,096", "-1,234,568", "3.4e+38", "2e-05"]
+    assert list(map(alt.number, numbers)) == told
+
+
 def test_bars_are_told_by_name_and_length_lying_or_standing():
     made, (left, right) = figure(2)
     left.barh([0, 1], [2.5, 7], label="measured")

@@ -117,7 +117,7 @@ def test_progress_counts_each_exercise_once_and_labs_not_among_the_58(capsys):
         check("1.3", "a")
         passed("1.5")
         passed("L1.7")
-    assert "Chapter 1: 2 of 6, its labs: 1 of 3, Course: 2 of 58" in capsys.readouterr().out
+    assert "Chapter 1: 2 of 6, its labs: 1 of 5, Course: 2 of 58" in capsys.readouterr().out
     show_progress(1)
     assert "Chapter 1: 2 of 6" in capsys.readouterr().out
 

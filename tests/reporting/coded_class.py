@@ -1,9 +1,7 @@
 """A gradebook made in code: whoever is in it, whatever they are called, without a notebook that runs."""
 
 import datetime
-import functools
 import json
-import tempfile
 from pathlib import Path
 
 import nbformat
@@ -35,14 +33,6 @@ class AQuarterOff(LateSubmissionPlugin):
         return score / 4
 
 
-@functools.cache
-def _empty_gradebook() -> bytes:
-    """Made once: nbgrader starts a process for each new one."""
-    with tempfile.TemporaryDirectory() as folder:
-        Gradebook(f"sqlite:///{folder}/gradebook.db", COURSE_ID).close()
-        return Path(folder, "gradebook.db").read_bytes()
-
-
 class CodedClass:
     """Each chapter has two cells, of 8 and 4.5 points."""
 
@@ -50,7 +40,6 @@ class CodedClass:
         self.root = root
         self.url = f"sqlite:///{root / where}"
         root.mkdir(parents=True, exist_ok=True)
-        (root / where).write_bytes(_empty_gradebook())
         with Gradebook(self.url, COURSE_ID) as gradebook:
             for name in chapters:
                 assignment = Assignment(name=name, duedate=DUE, course_id=COURSE_ID)

@@ -229,7 +229,7 @@ def test_the_command_writes_pages_anew_the_sheet_and_the_zip(course_copy):
     assert f"pages:  feedback/{CHAPTER}_moodle.zip, 1 pages" in done.stdout
     assert "give these by hand\n  bob\n" in done.stdout
     (page,) = contents(course_copy / "feedback" / f"{CHAPTER}_moodle.zip").values()
-    assert "18 <small>of 18 points" in page
+    assert "24 <small>of 24 points" in page
     assert (
         (course_copy / "feedback" / f"{CHAPTER}_moodle.csv")
         .read_text()

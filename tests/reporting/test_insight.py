@@ -6,6 +6,7 @@ import statistics
 
 import nbformat
 import pytest
+from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from small_course import CHAPTER, CONFIG, SmallCourse
 
@@ -127,7 +128,12 @@ def course(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def seen(course):
-    return course.look()
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(insight.tqdm, "write", said.append)
+        seen = course.look()
+    assert said == []  # each answer could be run
+    return seen
 
 
 def group_of(seen: class_answers.Seen, student: str) -> class_answers.Group:
@@ -224,6 +230,21 @@ def test_a_graded_notebook_that_cannot_be_read_is_named_and_left_out(course, cap
     finally:
         path.write_bytes(before)
     assert "left out: ada" in capsys.readouterr().out
+
+
+def test_of_whom_the_gradebook_holds_another_grade_is_named_and_left_out(course, capsys):
+    with Gradebook(course.url, COURSE_ID) as gradebook:
+        grade = gradebook.find_grade("test_1_4", CHAPTER, CHAPTER, "bob")
+        before, grade.auto_score = grade.auto_score, 0
+        gradebook.db.commit()
+        chapter = nbformat.read(chapters.source_path(CHAPTER), as_version=4)
+        seen = class_answers.graded(course.directory(), chapters.exercises(chapter), chapter)
+        grade.auto_score = before
+        gradebook.db.commit()
+    students = {answer.folder.parent.name for each in seen for answer in each.answers}
+    assert "bob" not in students
+    assert "ada" in students
+    assert "left out, for the gradebook holds other grades than were recorded: bob\n" in capsys.readouterr().out
 
 
 def test_the_terminal_gets_a_line_for_each_exercise(seen):

@@ -11,7 +11,7 @@ import sys
 import nbformat
 import pytest
 from conftest import CHAPTERS
-from live_figures import WATCH, areas, at_ends, drag, picture, wait_for_picture
+from live_figures import SEEN, WATCH, areas, at_ends, drag, picture, wait_for_picture
 from playwright.sync_api import expect
 
 from autograder import ROOT
@@ -72,6 +72,10 @@ def page(request, lab, pages):
     page = pages[request.param]
     page.bring_to_front()
     wait_until_run(page)
+    questions = page.get_by_role("button", name="Skip", exact=True)
+    while left := questions.count():  # every figure is looked at
+        questions.first.press("Enter")
+        expect(questions).to_have_count(left - 1)
     yield page
     close(page)
 
@@ -116,7 +120,7 @@ def test_every_slider_follows_the_keys_and_the_mouse_without_flicker(page):
             for end, wanted in ((1, high), (0, low)):
                 drag(slider, end)
                 wait_for_picture(area, f"picture === '{wanted}'")
-        seen = area.evaluate("area => area.seen")
+        seen = area.evaluate(SEEN)
         assert seen["flicker"] == seen["messages"] == []
 
 
@@ -132,6 +136,59 @@ def test_every_choice_changes_the_picture(page):
             switch.press("Space")
             wait_for_picture(area, f"picture !== '{before}'")
         assert area.get_by_role("alert").filter(has_text="Error").all_inner_texts() == []
+
+
+ASKED = """
+import numpy as np
+
+from course.figures import Predict, quantization
+
+
+def rounded(x, bits, lo, hi):
+    scale = (hi - lo) / (2**bits - 1)
+    return np.round((np.clip(x, lo, hi) - lo) / scale) * scale + lo
+
+
+Predict(
+    quantization.quantizer(rounded, np.linspace(-1, 1, 99)),
+    "What happens to the error when a bit is taken away?",
+    happened=lambda: " instead of ".join(f"{abs(rounded(0.4, bits, -1, 1) - 0.4):.3f}" for bits in (3, 4)),
+    choices=["it stays", "it doubles", "it is four times as large"],
+)
+"""
+
+
+def test_a_prediction_is_made_with_the_keys_and_stays_when_the_cell_runs_again(lab):
+    notebook = released(FIRST)
+    notebook.cells = [nbformat.v4.new_code_cell(ASKED)]
+    page = lab(notebook, FIRST, "asked")
+    run_all(page)
+    wait_until_run(page)
+    assert areas(page) == []
+    first = page.get_by_role("radiogroup", name="What happens to the error").get_by_role("radio").first
+    first.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("radio", name="it doubles")).to_be_checked()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="That is my prediction")).to_be_focused()
+    page.keyboard.press("Enter")
+    said = page.locator(".course-predict").get_by_role("status")
+    expect(said).to_have_text(re.compile(r"\?You predicted it doubles\. What happens: 0\.\d+ instead of 0\.\d+"))
+    (area,) = areas(page)
+    before = picture(area)
+    expect(said).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(area.get_by_role("slider", name="bits")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    wait_for_picture(area, f"picture !== '{before}'")
+
+    page.locator(".jp-CodeCell .cm-content").click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".jp-InputPrompt")).to_have_text("[2]:")
+    expect(said).to_have_text(re.compile("You predicted it doubles"))
+    assert len(areas(page)) == 1
+    close(page)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import nbformat
 import pytest
 from conftest import CHAPTERS
 from nbclient import NotebookClient
+from run_notebooks import trouble, without_words
 
 from autograder.authoring import chapters
 
@@ -12,26 +13,6 @@ def executed(path, folder):
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
     return notebook
-
-
-def trouble(notebook):
-    """[(cell's first line, what went wrong)] for every error and every word on stderr."""
-    return [
-        (cell.source.splitlines()[0], output.get("evalue", output.get("text")))
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if output.output_type == "error" or output.get("name") == "stderr"
-    ]
-
-
-def without_words(notebook):
-    """The first line of every cell that shows a picture without alternative text."""
-    return [
-        cell.source.splitlines()[0]
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {}) and not output.metadata.get("image/png", {}).get("alt", "").strip()
-    ]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -1,5 +1,6 @@
 """The demo pages: made from the chapters' own cells, served to several viewers, driven from the keyboard."""
 
+import json
 import os
 import re
 import signal
@@ -17,10 +18,11 @@ from playwright.sync_api import expect
 from autograder import CourseError
 from autograder.authoring import chapters
 from autograder.reporting import page_text
+from autograder.showing import ballots, demo_pages, ports
 from autograder.showing import demo as server
-from autograder.showing import demo_pages, ports
 from autograder.showing.browser import chromium
 from autograder.showing.recorder import KEPT
+from course.predict import Question
 
 CHAPTER = "ch01_quantization"
 MARKED = "section.figure.here .noUi-handle >> nth=0"
@@ -28,11 +30,11 @@ PICTURE = "document.querySelector('section.figure.here img.course-live').src"
 
 
 def live_calls(source):
-    """Cells of a source that show a live figure: those that end with a call of a function that returns Live."""
+    """Cells of a source that show a live figure: they call a function that returns Live, within Predict or alone."""
     (module,) = re.findall(r"from course.figures import (\w+) as draw", "\n".join(c.source for c in source.cells))
     text = (chapters.ROOT / "course" / "figures" / f"{module}.py").read_text("utf-8")
     names = re.findall(r"^def (\w+)\((?:[^()]|\([^()]*\))*\) -> Live:", text, re.MULTILINE)
-    pattern = re.compile(rf"^draw\.({'|'.join(names)})\(", re.MULTILINE)
+    pattern = re.compile(rf"^(?:Predict\(\s+)?draw\.({'|'.join(names)})\(", re.MULTILINE)
     return [cell for cell in source.cells if cell.cell_type == "code" and pattern.search(cell.source)]
 
 
@@ -118,7 +120,7 @@ def test_the_server_says_where_to_look_and_lists_the_chapters_with_their_figures
     page.goto(address)
     assert page.locator("li").count() == 1
     line = page.locator("li a")
-    assert line.inner_text().split("\n") == ["Chapter 1 · Quantization", "3 live figures"]
+    assert line.inner_text().split("\n") == ["Chapter 1 · Quantization", "4 live figures"]
     assert line.get_attribute("href") == f"voila/render/{CHAPTER}.ipynb"
     page.close()
 
@@ -141,7 +143,7 @@ def test_arrow_keys_move_the_slider_at_once_and_the_picture_follows(open_page):
 def test_one_figure_fills_the_screen_and_page_down_shows_the_next(open_page):
     page = open_page()
     headings = []
-    for number in (1, 2, 3):
+    for number in (1, 2, 3, 4):
         # A key changes the address, and the page follows that a moment later.
         expect(page.locator("nav.figures a[aria-current]")).to_have_text(str(number))
         assert page.locator("section.figure:visible").count() == 1
@@ -150,11 +152,11 @@ def test_one_figure_fills_the_screen_and_page_down_shows_the_next(open_page):
         )
         headings.append(page.locator("section.figure.here h2").inner_text())
         page.keyboard.press("PageDown")
-    assert len(set(headings)) == 3
+    assert len(set(headings)) == 4
     assert headings[0] == "Your quantizer on real weights"
     assert page.locator("section.figure.here h2").inner_text() == headings[-1]  # the last one stays
     page.keyboard.press("ArrowLeft")
-    page.locator("section.figure.here", has_text="4 bits a weight").wait_for()
+    page.locator("section.figure.here", has_text="in blocks of 16").wait_for()
 
 
 def test_no_code_is_shown_and_no_other_host_is_asked(demo, open_page):
@@ -194,6 +196,113 @@ def test_viewers_have_kernels_of_their_own_which_end_when_they_leave(demo, open_
     wait_for_viewers(demo[1], 1)
     second.keyboard.press("ArrowRight")
     second.locator("section.figure.here", has_text="32 levels").wait_for()
+
+
+# --- The class predicts: Chapter 1's second figure stands behind a question
+
+HERE = "section.figure.here"
+COUNTS = f"{HERE} .course-counts"
+
+
+def at_the_question(page):
+    """The page, at its second figure, with the question's first control marked."""
+    page.keyboard.press("PageDown")
+    page.locator(f"{HERE} .course-predict .noUi-handle").wait_for()
+    expect(page.locator(f"{HERE} .course-predict .noUi-handle")).to_be_focused()
+    return page
+
+
+def test_predictions_of_several_viewers_are_counted_while_the_projector_waits(demo, open_page, course_copy):
+    (course_copy / ".make" / "demo" / ballots.FILE.name).unlink(missing_ok=True)
+    projector, first, second = (at_the_question(open_page()) for _ in range(3))
+    expect(projector.locator(COUNTS)).to_have_text("0 predictions so far")
+    assert projector.locator(f"{HERE} img.course-live").count() == 0
+
+    first.keyboard.press("ArrowLeft")  # 6 dB to 5 dB
+    expect(first.locator(f"{HERE} .widget-readout")).to_have_text("5")
+    first.get_by_role("button", name="That is my prediction").locator("visible=true").click()
+    expect(first.locator(f"{HERE} .course-question")).to_contain_text("You predicted 5 dB. What happens: ")
+    first.locator(f"{HERE} img.course-live").wait_for()
+    expect(projector.locator(COUNTS)).to_contain_text("1 prediction so far")
+
+    second.keyboard.press("ArrowDown")
+    expect(second.get_by_role("button", name="That is my prediction").locator("visible=true")).to_be_focused()
+    second.keyboard.press("Enter")
+    second.locator(f"{HERE} img.course-live").wait_for()
+    expect(projector.locator(COUNTS)).to_contain_text("2 predictions so far")
+    row = projector.locator(f"{COUNTS} tr", has_text="4 to 5 dB")
+    assert row.locator("td").last.inner_text() == "1"
+    assert projector.locator(f"{HERE} img.course-live").count() == 0  # it opens for its own viewer only
+
+    first.close(run_before_unload=True)
+    wait_for_viewers(demo[1], 2)
+    assert "2 predictions" in projector.inner_text(COUNTS)  # who leaves keeps counting
+    lines = (course_copy / ".make" / "demo" / ballots.FILE.name).read_text("utf-8").splitlines()
+    assert [set(json.loads(line)) for line in lines] == [{"question", "value"}] * 2
+
+    for key in ("ArrowDown", "ArrowDown", "Enter"):  # to the button "Show"
+        projector.keyboard.press(key)
+    projector.locator(f"{HERE} img.course-live").wait_for()
+    assert "?\nWhat happens: " in projector.inner_text(f"{HERE} .course-question")
+    expect(projector.locator(COUNTS)).to_have_text("2 predictions: 5 dB to 6 dB, the middle one 5 dB.")
+    before = projector.evaluate(PICTURE)
+    expect(projector.locator(f"{HERE} .noUi-handle").first).to_be_focused()
+    projector.keyboard.press("ArrowRight")
+    projector.wait_for_function(f"{PICTURE} !== {before!r}")
+    assert projector.evaluate("document.body.scrollHeight <= 1.1 * innerHeight")
+
+
+def test_a_line_that_is_no_prediction_does_not_count_and_is_said(open_page, course_copy):
+    file = course_copy / ".make" / "demo" / ballots.FILE.name
+    file.unlink(missing_ok=True)
+    page = at_the_question(open_page())
+    file.write_text("not a prediction\n", "utf-8")
+    said = f"1 line of {file.name} cannot be read and do not count: start make demo again for an empty file."
+    expect(page.locator(f"{COUNTS} [role=alert]")).to_have_text(said)
+    page.get_by_role("button", name="Show").locator("visible=true").click()
+    page.locator(f"{HERE} img.course-live").wait_for()
+    file.unlink()
+
+
+CHOICE = Question("Which?", choices=["a", "b", "c"])
+SLIDER = Question("How many?", slider=(0, 10, 0.5), unit=" dB")
+
+
+def test_each_question_counts_its_own(tmp_path):
+    file = tmp_path / "predictions.jsonl"
+    assert ballots.read(file, CHOICE) == ([], 0)
+    for question, value in [(CHOICE, "b"), (SLIDER, 3.5), (CHOICE, "b"), (CHOICE, "c")]:
+        assert ballots.add(file, question, value) == ""
+    assert ballots.read(file, CHOICE) == (["b", "b", "c"], 0)
+    assert ballots.read(file, SLIDER) == ([3.5], 0)
+    assert ballots.bars(CHOICE, ["b", "b", "c"]) == [("a", 0), ("b", 2), ("c", 1)]
+    assert ballots.summary(CHOICE, ["b", "b", "c"]) == "3 predictions: a 0, b 2, c 1."
+
+
+def test_many_values_are_counted_in_few_stretches():
+    counted = ballots.bars(SLIDER, [0.0, 1.0, 1.5, 10.0])
+    assert counted[:2] == [("0 to 1 dB", 2), ("1.5 to 2.5 dB", 1)]
+    assert len(counted) <= ballots.MOST_BARS
+    assert sum(number for _, number in counted) == 4
+    assert ballots.summary(SLIDER, []) == "Nobody predicted."
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"{", b"\xff\xfe", b"[]", b"3", b'{"value": 1}', b"[" * 100_000]
+    + [b'{"question": "How many?", "value": %s}' % value for value in (b"99", b"NaN", b'"3"', b"null", b"[1]")],
+)
+def test_what_is_no_prediction_does_not_count(line, tmp_path):
+    file = tmp_path / "predictions.jsonl"
+    ballots.add(file, SLIDER, 3.5)
+    with file.open("ab") as more:
+        more.write(line + b"\n")
+    ballots.add(file, SLIDER, 4.0)
+    assert ballots.read(file, SLIDER) == ([3.5, 4.0], 1)
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path):
+    assert ballots.add(tmp_path, CHOICE, "a") == (f" (Not counted: {tmp_path.name} cannot be written, Is a directory.)")
 
 
 def test_an_address_that_does_not_exist_leads_back_to_the_chapters(demo, browser):

@@ -1,12 +1,17 @@
-// One figure fills the screen. Left and right move its marked control, up and down mark another one,
+// One figure fills the screen. Left and right move its marked control, up and down mark another one, Enter presses a button,
 // PageUp and PageDown show another figure, "d" switches light and dark.
 (() => {
-  const CONTROLS = ".noUi-handle, select, input[type=checkbox], button.widget-toggle-button";
+  const CONTROLS =
+    ".noUi-handle, select, input[type=checkbox], button.widget-toggle-button, input[type=radio], button.course-commit";
   const figures = [...document.querySelectorAll("section.figure")];
   const links = [...document.querySelectorAll("nav.figures a")];
   let here = 0;
 
-  const controls = () => [...figures[here].querySelectorAll(CONTROLS)];
+  // A group of radio buttons is one control: its chosen button, or its first.
+  const group = (radio) => [...radio.closest(".widget-radio-box").querySelectorAll("input")];
+  const chosen = (radio) => group(radio).find((each) => each.checked) || group(radio)[0];
+  const controls = () =>
+    [...figures[here].querySelectorAll(CONTROLS)].filter((control) => control.type !== "radio" || control === chosen(control));
   const marked = () => controls().find((control) => control === document.activeElement) || controls()[0];
 
   function show(number) {
@@ -24,6 +29,13 @@
       if (option === control.selectedIndex) return;
       control.selectedIndex = option;
       control.dispatchEvent(new Event("change", { bubbles: true }));
+    } else if (control.type === "radio") {
+      const all = group(control);
+      const next = all[Math.min(Math.max(all.findIndex((each) => each.checked) + by, 0), all.length - 1)];
+      next.focus();
+      if (!next.checked) next.click();
+    } else if (control.matches(".course-commit")) {
+      return; // Enter and the space bar press it
     } else if (control.matches("input, button")) {
       const on = control.checked ?? control.classList.contains("mod-active");
       if (on !== by > 0) control.click();
@@ -35,7 +47,7 @@
   addEventListener(
     "keydown",
     (event) => {
-      const typing = event.target.isContentEditable || event.target.matches?.("input:not([type=checkbox]), textarea");
+      const typing = event.target.isContentEditable || event.target.matches?.("input:not([type=checkbox], [type=radio]), textarea");
       if (typing || event.ctrlKey || event.metaKey || event.altKey || !event.isTrusted) return;
       const turn = { PageDown: 1, PageUp: -1 }[event.key];
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -58,12 +70,14 @@
 
   const byAddress = () => show((parseInt(location.hash.slice(1)) || 1) - 1);
   addEventListener("hashchange", byAddress);
-  // The widgets arrive after the page: mark the first control as soon as it is there.
-  new MutationObserver((_, observer) => {
-    if (!figures[here].querySelector(CONTROLS)) return;
-    observer.disconnect();
+  // The widgets arrive after the page, and a figure after the prediction: mark the first control as soon as it is there.
+  let first = null;
+  new MutationObserver(() => {
+    const now = figures[here].querySelector(CONTROLS);
+    if (!now || now === first) return;
+    first = now;
     document.body.classList.add("ready");
-    marked().focus();
+    if (document.activeElement.matches("body, .course-question")) marked().focus();
   }).observe(document.body, { childList: true, subtree: true });
   byAddress();
 })();
