@@ -11,7 +11,7 @@ from nbgrader.converters.generate_assignment import GenerateAssignment
 from nbgrader.preprocessors import ClearSolutions, Execute, GetGrades
 
 from autograder import COURSE_ID, use_own_programs
-from autograder.authoring.build import ColabBadge, RunnableStubs, SetUpCell, Unpair, WholeRelease
+from autograder.authoring.build import Badges, RunnableStubs, SetUpCell, Unpair, WholeRelease
 from autograder.collecting import collect
 from autograder.grading import batch
 from autograder.grading.account import hold_streams
@@ -29,19 +29,21 @@ c.CourseDirectory.course_id = COURSE_ID
 # The percent texts hold the solutions: they must not be copied into a release.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py", ".course_progress.json", MARK]
 
-# The one setting for Colab: where the course is public, as GitHub's owner/name. Put yours in place of your_name (GitHub
-# gives that name to nobody) and run `make release`, or give it once: make release COURSE_REPOSITORY=owner/name.
-# Each release's badge opens that repository's notebook, and its set-up cell installs the library from there.
+# The one setting for Colab, Kaggle and Binder: where the course is public, as GitHub's owner/name. Put yours in place
+# of your_name (GitHub gives that name to nobody) and run `make release`, or give it once:
+# make release COURSE_REPOSITORY=owner/name. Each release's badges open that repository's notebook, and its set-up cell
+# installs the library from there. For a JupyterHub that has nbgitpuller: make release COURSE_HUB=https://hub.example.org
 repository = os.environ.get("COURSE_REPOSITORY", "your_name/model-compression-course")
-c.ColabBadge.repository = repository
+c.Badges.repository = repository
+c.Badges.hub = os.environ.get("COURSE_HUB", "")
 # A library that lies elsewhere: any address or wheel that pip understands, such as
-#   make release COURSE_PACKAGE=https://.../model_compression_course-0.1.0-py3-none-any.whl
+#   make release COURSE_PACKAGE=https://.../model_compression_course-0.2.0-py3-none-any.whl
 c.SetUpCell.package = os.environ.get("COURSE_PACKAGE") or (repository and f"git+https://github.com/{repository}")
 
 # A stub says so when it is called. Where no function surrounds it, RunnableStubs makes it a comment, so that
 # Run All reaches the exercises that are answered.
 c.ClearSolutions.code_stub = {"python": 'raise NotImplementedError("your code here")'}
-steps = [Unpair, ColabBadge, SetUpCell, *GenerateAssignment.preprocessors.default()]
+steps = [Unpair, Badges, SetUpCell, *GenerateAssignment.preprocessors.default()]
 steps.insert(steps.index(ClearSolutions) + 1, RunnableStubs)
 c.GenerateAssignment.preprocessors = steps
 c.GenerateAssignment.exporter_class = WholeRelease
