@@ -80,6 +80,21 @@ def test_the_figure_is_closed_until_a_prediction_is_made_and_both_are_told_then(
     assert buttons(predict) == []
 
 
+def test_an_answer_that_a_browser_held_back_until_after_the_press_counts():
+    predict = choice()
+    predict.control.value = "affine"
+    press(predict, "That is my prediction")
+    predict.control.value = "symmetric"
+    assert "You predicted <b>symmetric</b>" in words(predict)
+    assert predict.kept() == ["symmetric"]
+
+    skipped = choice(question="And which is skipped?")
+    press(skipped, Predict.SKIP)
+    skipped.control.value = "symmetric"
+    assert "You predicted" not in words(skipped)
+    assert skipped.kept() == [None]
+
+
 def test_skipping_is_one_press():
     predict = slider()
     press(predict, "Skip")
