@@ -7,12 +7,15 @@ frame: mapping to it and compressing one byte a pixel takes 2 ms where compressi
 
 A frame is drawn inside the event's own handler. ipywidgets' front end sends the next value of a slider only when the
 kernel has finished with the last one, and then the newest: stale events are dropped there, and nothing queues up here.
+JupyterLab sends widgets' events to a thread of the kernel, but those before that thread is there to the main one: two
+events can meet, so handlers take turns.
 
 A saved notebook keeps the first frame as a PNG beside the widget, for readers without a kernel.
 """
 
 import html
 import io
+import threading
 import traceback
 from collections.abc import Callable, Iterable
 
@@ -35,6 +38,9 @@ if tuple(map(int, widgets.__version__.split(".")[:2])) < (7, 7):
         f"ipywidgets {widgets.__version__} is here and 7.7 or newer is needed for live figures: "
         'run %pip install "ipywidgets>=7.7", then restart the kernel'
     )
+
+#: Held by the handler of an event: neither Matplotlib nor a learner's function need bear two threads.
+TURN = threading.RLock()
 
 #: Moves text out of sight, but not out of a screen reader's way.
 UNSEEN = "position:absolute; width:1px; height:1px; overflow:hidden; clip-path:inset(50%); white-space:nowrap"
@@ -108,6 +114,10 @@ class Live(widgets.VBox):
 
     def draw(self, change=None) -> None:
         """Draw one frame from the controls' present values."""
+        with TURN:
+            self._draw()
+
+    def _draw(self) -> None:
         try:
             caption = self._update(**{name: control.value for name, control in self.controls.items()})
             self._canvas.restore_region(self._background)

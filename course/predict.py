@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import ipywidgets as widgets
 
 from course import check, style
-from course.live import Live, control_of, explain
+from course.live import TURN, Live, control_of, explain
 from course.slider_names import NAMES
 
 MOST = 101  # values of a slider
@@ -108,20 +108,23 @@ class Predict(widgets.VBox):
                 self.tell(f"From an earlier run, {error}. Predict again, or skip.")
 
     def commit(self, value=None) -> None:
-        """Predict `value`, by default what the control says, and open the figure; one line where it cannot be taken."""
-        value = self.control.value if value is None else value
-        if value is None:
-            return self.tell(f"Choose an answer first, or press {self.SKIP}.")
-        try:
-            value = self.question.require(value)
-        except ValueError as error:
-            return self.tell(f"Not taken: {error}.")
-        self.reveal(value, self.keep(value))
-        self.control.observe(self._late, "value")
+        """Predict `value`, by default what the control says, and open the figure; one line where it cannot be taken.
+
+        An answer that arrives afterwards was given before the button was pressed, which then has gone, and it counts: a
+        browser holds back a control's newest value while an older one is on its way, but not a press.
+        """
+        with TURN:
+            value = self.control.value if value is None else value
+            if value is None:
+                return self.tell(f"Choose an answer first, or press {self.SKIP}.")
+            try:
+                value = self.question.require(value)
+            except ValueError as error:
+                return self.tell(f"Not taken: {error}.")
+            self.control.observe(self._late, "value")
+            self.reveal(value, self.keep(value))
 
     def _late(self, _) -> None:
-        """An answer given just before the button was pressed: a browser holds back a control's newest value while an
-        older one is on its way, but not a press, so the kernel hears of the press first."""
         self.commit()
 
     def skip(self) -> None:

@@ -1,8 +1,9 @@
 """The class predicts: on a demo page, each viewer's prediction is counted where all pages can see it.
 
 Every viewer has a kernel. A prediction is one line that a kernel appends to a file of the demo, and each page with a
-question looks at the file twice a second. A line holds the question and the value: no name, no address, no time. Who
-leaves keeps counting, and who opens the page again may predict again. `make demo` begins with no predictions.
+question looks at the file twice a second. A line holds the question and the value: no name, no address, no time; and
+the value that it takes the place of, where a viewer's last answer came after the press. Who leaves keeps counting, and
+who opens the page again may predict again. `make demo` begins with no predictions.
 """
 
 import html
@@ -24,9 +25,13 @@ LOOK = 500  # milliseconds between two looks at the file
 MOST_BARS = 8
 
 
-def add(path: Path, question: Question, value) -> str:
-    """Append the prediction `value` to the file; a sentence where that is not possible, else ""."""
-    line = json.dumps({"question": question.text, "value": value}) + "\n"
+def add(path: Path, question: Question, value, instead_of=None) -> str:
+    """Append the prediction `value` to the file, in the place of `instead_of`, which was appended before, if given.
+
+    Returns a sentence where that is not possible, else "".
+    """
+    told = {"question": question.text, "value": value}
+    line = json.dumps(told if instead_of is None else told | {"instead_of": instead_of}) + "\n"
     try:
         with path.open("a", encoding="utf-8") as file:  # one short write at the end: pages do not disturb each other
             file.write(line)
@@ -44,7 +49,10 @@ def read(path: Path, question: Question) -> tuple[list, int]:
         try:
             told = json.loads(line)
             if told["question"] == question.text:
-                values.append(question.require(told["value"]))
+                value = question.require(told["value"])
+                if "instead_of" in told:
+                    values.remove(question.require(told["instead_of"]))
+                values.append(value)
         except (ValueError, TypeError, KeyError, RecursionError):
             damaged += 1
     return values, damaged
@@ -79,7 +87,7 @@ class Ballot(Predict):
     SKIP = "Show"
 
     def __init__(self, live: Live, question: str, *, file: str, **answers):
-        self._file, self._seen, self._opened = Path(file), None, False
+        self._file, self._seen, self._opened, self._counted = Path(file), None, False, None
         self.counts = widgets.HTML()
         self.counts.add_class("course-counts")
         super().__init__(live, question, **answers)
@@ -92,7 +100,9 @@ class Ballot(Predict):
         """Nothing: each page that is opened is asked."""
 
     def keep(self, value) -> str:
-        return "" if value is None else add(self._file, self.question, value)
+        note = "" if value is None else add(self._file, self.question, value, self._counted)
+        self._counted = self._counted if note else value
+        return note
 
     def reveal(self, value, note: str = "") -> None:
         super().reveal(value, note)

@@ -3,6 +3,8 @@
 import base64
 import importlib
 import io
+import threading
+import time
 
 import ipywidgets as widgets
 import numpy as np
@@ -34,6 +36,27 @@ def test_moving_a_slider_changes_the_picture_and_back_again():
     assert live.image.value != first
     live.controls["slope"].value = 1.0
     assert live.image.value == first
+
+
+def test_two_events_at_once_take_turns_and_the_last_frame_shows_both_values():
+    inside, most, drawn = [], [], []
+
+    def update(line, **values):
+        inside.append(values)
+        most.append(len(inside))
+        time.sleep(0.05)
+        inside.pop()
+        drawn.append(values)
+
+    live = make(update, bits=(2, 8), clip=(0.1, 1.0, 0.1))
+    moves = {"bits": 3, "clip": 0.3}
+    threads = [threading.Thread(target=setattr, args=(live.controls[name], "value", moves[name])) for name in moves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert max(most) == 1
+    assert drawn[-1] == moves
 
 
 def test_the_learners_function_gets_plain_values():

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 
 import ipywidgets as widgets
 import numpy as np
@@ -87,6 +88,20 @@ def test_an_answer_that_a_browser_held_back_until_after_the_press_counts():
     predict.control.value = "symmetric"
     assert "You predicted <b>symmetric</b>" in words(predict)
     assert predict.kept() == ["symmetric"]
+
+    def meanwhile():
+        others.append(threading.Thread(target=setattr, args=(met.control, "value", "affine")))
+        others[-1].start()
+        others[-1].join(0.1)  # as long as the press lasts, it has to wait
+        return "affine, by 3 dB"
+
+    met, others = choice(question="And which is met?", happened=meanwhile), []
+    met.control.value = "symmetric"
+    press(met, "That is my prediction")
+    for other in others:
+        other.join(5)
+    assert "You predicted <b>affine</b>" in words(met)
+    assert met.kept() == ["affine"]
 
     skipped = choice(question="And which is skipped?")
     press(skipped, Predict.SKIP)

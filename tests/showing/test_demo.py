@@ -13,6 +13,7 @@ import nbformat
 import psutil
 import pytest
 from conftest import CHAPTERS
+from matplotlib.figure import Figure
 from playwright.sync_api import expect
 
 from autograder import CourseError
@@ -22,6 +23,7 @@ from autograder.showing import ballots, demo_pages, ports
 from autograder.showing import demo as server
 from autograder.showing.browser import chromium
 from autograder.showing.recorder import KEPT
+from course.live import Live
 from course.predict import Question
 
 CHAPTER = "ch01_quantization"
@@ -238,7 +240,9 @@ def test_predictions_of_several_viewers_are_counted_while_the_projector_waits(de
     wait_for_viewers(demo[1], 2)
     assert "2 predictions" in projector.inner_text(COUNTS)  # who leaves keeps counting
     lines = (course_copy / ".make" / "demo" / ballots.FILE.name).read_text("utf-8").splitlines()
-    assert [set(json.loads(line)) for line in lines] == [{"question", "value"}] * 2
+    kinds = [set(json.loads(line)) for line in lines]
+    assert kinds.count({"question", "value"}) == 2
+    assert all(kind == {"question", "value", "instead_of"} for kind in kinds if kind != {"question", "value"})
 
     for key in ("ArrowDown", "ArrowDown", "Enter"):  # to the button "Show"
         projector.keyboard.press(key)
@@ -279,6 +283,20 @@ def test_each_question_counts_its_own(tmp_path):
     assert ballots.summary(CHOICE, ["b", "b", "c"]) == "3 predictions: a 0, b 2, c 1."
 
 
+def test_an_answer_that_comes_after_the_press_counts_in_the_place_of_the_one_before(tmp_path):
+    file = tmp_path / "predictions.jsonl"
+    ballots.add(file, CHOICE, "b")
+    drawn = Figure(figsize=(3, 2))
+    live = Live(drawn, drawn.subplots().plot([0, 1]), lambda: None, alt="a line")
+    ballot = ballots.Ballot(live, CHOICE.text, file=str(file), happened="a", choices=CHOICE.choices)
+    for value in ("b", "a", "c"):
+        ballot.control.value = value
+        if value == "b":
+            ballot.commit()
+    assert ballots.read(file, CHOICE) == (["b", "c"], 0)
+    assert "2 predictions: a 0, b 1, c 1." in ballot.counts.value
+
+
 def test_many_values_are_counted_in_few_stretches():
     counted = ballots.bars(SLIDER, [0.0, 1.0, 1.5, 10.0])
     assert counted[:2] == [("0 to 1 dB", 2), ("1.5 to 2.5 dB", 1)]
@@ -290,7 +308,8 @@ def test_many_values_are_counted_in_few_stretches():
 @pytest.mark.parametrize(
     "line",
     [b"{", b"\xff\xfe", b"[]", b"3", b'{"value": 1}', b"[" * 100_000]
-    + [b'{"question": "How many?", "value": %s}' % value for value in (b"99", b"NaN", b'"3"', b"null", b"[1]")],
+    + [b'{"question": "How many?", "value": %s}' % value for value in (b"99", b"NaN", b'"3"', b"null", b"[1]")]
+    + [b'{"question": "How many?", "value": 4, "instead_of": %s}' % value for value in (b"4.5", b"99", b"null")],
 )
 def test_what_is_no_prediction_does_not_count(line, tmp_path):
     file = tmp_path / "predictions.jsonl"
