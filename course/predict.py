@@ -114,6 +114,7 @@ class Predict(widgets.VBox):
         browser holds back a control's newest value while an older one is on its way, but not a press.
         """
         with TURN:
+            self.control.observe(self._late, "value")
             value = self.control.value if value is None else value
             if value is None:
                 return self.tell(f"Choose an answer first, or press {self.SKIP}.")
@@ -121,11 +122,12 @@ class Predict(widgets.VBox):
                 value = self.question.require(value)
             except ValueError as error:
                 return self.tell(f"Not taken: {error}.")
-            self.control.observe(self._late, "value")
             self.reveal(value, self.keep(value))
 
     def _late(self, _) -> None:
-        self.commit()
+        with TURN:
+            if self.live in self.children:
+                self.commit()
 
     def skip(self) -> None:
         """Open the figure without a prediction."""
